@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conf: the port config file: read, check, hand out typed values.
+ *
+ * The file has rte_cfgfile's syntax: one [switch] section and any number of
+ * [port NAME] sections. What keys a section may have is a schema given by the caller:
+ * one for [switch], one for keys of every port, and one per port
+ * kind, chosen by the section's `type`. conf knows no kind itself.
+ *
+ * Every error names file, line or section, and key, and says what was expected. Unknown
+ * sections and keys, duplicate sections and keys, lines without `=`, values that are too
+ * long: errors. Nothing is loaded from a file with an error.
+ *
+ * Ownership: a struct conf owns all strings it hands out, until conf_free.
+ * Threads: control only. No logging here: the caller prints the error.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include "base.h"
+
+#define CONF_ERROR_MAX 256 /* bytes of an error message */
+#define CONF_VALUE_MAX 255 /* characters of a value */
+
+enum conf_type {
+	CONF_STRING, /* not empty */
+	CONF_UINT,   /* decimal, min .. max */
+	CONF_ENUM,   /* one of `choices`, separated by '|' */
+	CONF_CPUS,   /* CPU list: 1 or 1-3,5 */
+	CONF_MACS,   /* unicast MAC addresses, separated by commas */
+};
+
+struct conf_key {
+	const char *name;
+	enum conf_type type;
+	const char *deflt;   /* as in the file; NULL: the key is required; "": none, conf_has is false */
+	uint64_t min, max;   /* CONF_UINT */
+	const char *choices; /* CONF_ENUM */
+	const char *help;    /* one line for --help and the man page */
+};
+
+/* Keys of one kind of section. An array ends with a key whose name is NULL. */
+struct conf_schema {
+	const char *type; /* the port kind, value of `type` */
+	const struct conf_key *keys;
+};
+
+struct conf_section; /* [switch] or one [port NAME] */
+struct conf;
+
+/*
+ * Read and check a whole file. `kinds` has n_kinds port kinds. On error returns a negative
+ * errno (-EINVAL: the content; else from the file system) and a message in err.
+ */
+int conf_load(const char *path, const struct conf_key *switch_keys,
+	const struct conf_key *port_keys, const struct conf_schema *kinds, unsigned int n_kinds,
+	struct conf **out, char err[CONF_ERROR_MAX]);
+void conf_free(struct conf *conf);
+
+const struct conf_section *conf_switch(const struct conf *conf);
+unsigned int conf_n_ports(const struct conf *conf);
+/* Ports in the order of the file. i < conf_n_ports. */
+const struct conf_section *conf_port(const struct conf *conf, unsigned int i);
+
+/* The port's name, or "switch". */
+const char *conf_name(const struct conf_section *cs);
+
+/*
+ * Values, checked and defaulted at load. Asking for a key that the schema lacks is a bug of
+ * the caller (assertion).
+ */
+bool conf_has(const struct conf_section *cs, const char *key);
+const char *conf_string(const struct conf_section *cs, const char *key);
+uint64_t conf_uint(const struct conf_section *cs, const char *key);
+/* Index of the value among the key's choices. */
+unsigned int conf_enum(const struct conf_section *cs, const char *key);
+/* CPUs in ascending order into cpus[max]; returns how many the value has. */
+unsigned int conf_cpus(const struct conf_section *cs, const char *key, uint16_t *cpus, unsigned int max);
+/* Addresses into macs[max]; returns how many the value has. */
+unsigned int conf_macs(
+	const struct conf_section *cs, const char *key, uint8_t (*macs)[6], unsigned int max);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gmem: guest memory. Maps the regions that a front-end shares, keeps each map
+ * as long as anything points into it, and translates ranges.
+ *
+ * A generation is one immutable version of a guest's memory map. A change makes
+ * a new generation that shares the maps of the regions it keeps. A region is
+ * unmapped when the last generation that holds it is.
+ *
+ * Ownership: gmem_gen_* functions return a generation with one reference, owned
+ * by the caller. fds passed in stay the caller's: it closes them, always.
+ * Threads: creating, referencing and releasing are control's. gmem_range and
+ * the other lookups read an immutable structure and may run anywhere, as long
+ * as somebody holds a reference.
+ *
+ * Hostile input: every address, size and offset comes from a front-end or a
+ * guest; nothing is trusted. A memory file that is truncated under us raises
+ * SIGBUS; gmem_init installs a handler that puts a page of zeroes in the hole
+ * and marks the map as faulted (gmem_gen_faulted).
+ */
+#ifndef GMEM_H
+#define GMEM_H
+
+#include "base.h"
+
+#define GMEM_SLOTS_MAX 512 /* regions of one guest */
+
+/* What a front-end says about one region: vhost-user "memory region description". */
+struct gmem_region_desc {
+	uint64_t gpa;         /* guest physical address */
+	uint64_t size;        /* bytes */
+	uint64_t uva;         /* the front-end's own virtual address */
+	uint64_t mmap_offset; /* where the region starts in its file */
+};
+
+struct gmem_map; /* one mapping of one file, reference-counted, private */
+
+struct gmem_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *hva; /* where gpa is mapped here */
+	uint64_t uva;
+	struct gmem_map *map;
+};
+
+struct gmem_gen {
+	uint32_t refcnt; /* control only */
+	uint32_t n_regions;
+	struct gmem_region regions[]; /* ascending gpa, none overlap */
+};
+
+/*
+ * Install the SIGBUS handler. Once, before the first map; any other SIGBUS
+ * still kills the process as it would have. Returns 0 or a negative errno.
+ */
+int gmem_init(void);
+
+/*
+ * Map n regions. fds[i] backs descs[i]. Errors, with nothing mapped:
+ * -EINVAL n above GMEM_SLOTS_MAX, size 0, a sum that wraps, or overlapping
+ *         regions (in gpa or in uva), or an fd that is neither memfd, tmpfs nor hugetlbfs;
+ * -ERANGE the file ends before the region does; or what mmap says.
+ * n == 0 is valid: a guest without memory.
+ */
+int gmem_gen_create(const struct gmem_region_desc *descs, const int *fds, uint32_t n,
+	struct gmem_gen **out);
+/* old plus one region; old keeps its own references. -ENOSPC: no slot left; else as above. */
+int gmem_gen_add(const struct gmem_gen *old, const struct gmem_region_desc *desc, int fd,
+	struct gmem_gen **out);
+/* old minus the region with this gpa, size and uva. -ENOENT: no such region. */
+int gmem_gen_remove(const struct gmem_gen *old, const struct gmem_region_desc *desc,
+	struct gmem_gen **out);
+
+struct gmem_gen *gmem_gen_ref(struct gmem_gen *gen);
+/* NULL is allowed. The last reference unmaps what no other generation shares. */
+void gmem_gen_unref(struct gmem_gen *gen);
+
+/* A region's file was truncated and touched: what was read there are zeroes. Any thread. */
+bool gmem_gen_faulted(const struct gmem_gen *gen);
+
+/* The NUMA node that most of the guest's resident memory is on, or -1 when not known. Control. */
+int gmem_gen_node(const struct gmem_gen *gen);
+
+/* Bytes of all regions, for telemetry. */
+uint64_t gmem_gen_size(const struct gmem_gen *gen);
+
+const struct gmem_region *gmem_region_find_slow(
+	const struct gmem_gen *gen, uint64_t gpa, uint32_t *hint);
+
+/*
+ * Translate the range [gpa, gpa + len): the host address of its first byte, and
+ * in *contiguous how many of its bytes, 1 .. len, follow each other there. Fewer than len means that
+ * the range goes on in another region (or nowhere: ask again for the rest).
+ * NULL when gpa is not mapped or len is 0. *hint is the caller's own memory of
+ * the last region; start with 0.
+ */
+static inline uint8_t *
+gmem_range(const struct gmem_gen *gen, uint64_t gpa, uint64_t len, uint64_t *contiguous,
+	uint32_t *hint)
+{
+	const struct gmem_region *r;
+
+	if (unlikely(len == 0))
+		return NULL;
+	if (likely(*hint < gen->n_regions)) {
+		r = &gen->regions[*hint];
+		if (likely(gpa >= r->gpa && gpa - r->gpa < r->size))
+			goto found;
+	}
+	r = gmem_region_find_slow(gen, gpa, hint);
+	if (unlikely(r == NULL))
+		return NULL;
+found:;
+	uint64_t offset = gpa - r->gpa;
+	*contiguous = RTE_MIN(len, r->size - offset);
+	return r->hva + offset;
+}
+
+/*
+ * Translate a front-end virtual address, as ring addresses are given: the whole
+ * range must lie in one region. NULL otherwise.
+ */
+void *gmem_uva_range(const struct gmem_gen *gen, uint64_t uva, uint64_t len);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port: what the switch knows of a port (one ops struct per kind), and the
+ * registry of ports.
+ *
+ * A new kind of port is one file with one `const struct port_ops`, listed in
+ * the app's array of kinds. Nobody else asks what kind a port is.
+ *
+ * Ownership: rx_burst gives mbufs to the caller; tx_burst takes all it is given, sends or
+ * drops, frees, and counts what it drops (stats.h).
+ * Threads: rx_burst of one queue belongs to one worker at a time. tx_burst may
+ * be called by any worker: the kind maps workers to its transmit queues and locks those that
+ * are shared. Everything else is control's.
+ * Limits: BASE_PORTS_MAX ports; BASE_QUEUES_MAX queues in each direction.
+ *
+ * Life: create (checks, allocates) -> start (may begin to receive) -> stop
+ * (asks; becomes true of port_ops.stopped within a bounded time) -> destroy, after
+ * the workers are gone or a grace period has passed since port_remove.
+ */
+#ifndef PORT_H
+#define PORT_H
+
+#include <rte_mbuf.h>
+
+#include "base.h"
+#include "conf.h"
+#include "stats.h"
+
+struct event_base;
+struct rte_tel_data;
+struct port;
+
+#define PORT_ERROR_MAX 256 /* bytes of an error in words */
+
+/* Packet buffers. All have one mempool per switch; a lent or private part of a frame may come from any. */
+struct port_pools {
+	struct rte_mempool *small; /* headroom + 256 bytes: short frames and snapshots */
+	struct rte_mempool *loan;  /* no data room: external buffers */
+	struct rte_mempool *data;  /* headroom + 2048 bytes: ethdev receive, whole copies */
+};
+
+/* How many mbufs of each pool a port can hold at once, at the most. Added up to size the pools. */
+struct port_demand {
+	uint32_t small, loan, data;
+};
+
+/* What a port gets from the switch; valid for the port's whole life. */
+struct port_env {
+	struct event_base *base;
+	const char *socket_dir;
+	unsigned int n_workers;
+	struct port_pools pools;
+};
+
+/* For telemetry; see port_ops.queue_status. */
+struct port_queue_status {
+	const char *state; /* "running", "disabled", "stopped", "broken: <fault>" */
+	uint32_t size;     /* entries */
+	uint32_t loans;    /* frames on loan, rx only */
+};
+
+struct port_ops {
+	const char *kind;            /* value of the config key `type` */
+	const struct conf_key *keys; /* of this kind, ends with a NULL name */
+
+	/* Mbufs that a port of this config can hold. Before EAL: pure. */
+	void (*demand)(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out);
+	/* Make a port with its queues; err in words on failure. Its id is set by port_add. */
+	int (*create)(const struct conf_section *cs, const struct port_env *env, struct port **out,
+		char err[PORT_ERROR_MAX]);
+	int (*start)(struct port *port, char err[PORT_ERROR_MAX]);
+	void (*stop)(struct port *port);
+	bool (*stopped)(struct port *port);
+	void (*destroy)(struct port *port);
+
+	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/* Returns how many were sent; all n are gone. n <= BASE_BURST */
+	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+	/* State for telemetry: adds the kind's own entries to a dict; queue < n_rxq or n_txq. */
+	void (*status)(struct port *port, struct rte_tel_data *dict);
+	void (*queue_status)(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
+};
+
+/* A kind embeds this as its first member. */
+struct port {
+	/* Read by workers, written before port_add. */
+	const struct port_ops *ops;
+	uint16_t id;
+	uint16_t n_rxq, n_txq;          /* queues that exist, also when no guest uses them */
+	struct stats_port *stats;       /* created and destroyed by port_init and port_fini */
+	struct stats_queue *rxq_stats;  /* n_rxq */
+	struct stats_queue *txq_stats;  /* n_txq */
+
+	/* Control's. */
+	char name[BASE_PORT_NAME_MAX];
+	int numa_node;                  /* where its memory or device is; -1: not known */
+	bool up;                        /* a guest is connected, or the link is up */
+	bool rx_active[BASE_QUEUES_MAX]; /* queues that a worker should poll */
+	uint32_t mac_limit;             /* addresses that may be learned here */
+	struct base_ratelimit log;      /* for lines that this port provokes */
+	char last_error[PORT_ERROR_MAX]; /* in words, "" if never */
+};
+
+/* What control wants to know of a port. Set once by the app, before the first port starts. */
+struct port_events {
+	void (*queues_changed)(struct port *port); /* rx_active or numa_node changed */
+	void (*went_down)(struct port *port);      /* forget what was learned there */
+	void (*announced)(struct port *port, const uint8_t mac[6]); /* a station is here now */
+};
+void port_set_events(const struct port_events *events);
+/* Called by the kinds. */
+void port_queues_changed(struct port *port);
+void port_went_down(struct port *port);
+void port_announced(struct port *port, const uint8_t mac[6]);
+
+/* Keys that every port has, whatever its kind: type, mac-limit, static-mac. */
+extern const struct conf_key port_conf_keys[];
+
+/* For the kinds: fill the common part (name, stats, mac_limit) / release it. n_rxq, n_txq <= BASE_QUEUES_MAX. */
+int port_init(struct port *port, const struct port_ops *ops, const struct conf_section *cs,
+	uint16_t n_rxq, uint16_t n_txq);
+void port_fini(struct port *port);
+/* Note an error in words: kept as last_error, logged with the port's name, rate-limited. */
+void port_error(struct port *port, const char *fmt, ...) __rte_format_printf(2, 3);
+
+/*
+ * The registry. port_add gives the port an id (the lowest free one) and makes it visible
+ * to workers. -ENOSPC above BASE_PORTS_MAX, -EEXIST for a name in use.
+ * port_remove makes it invisible; destroy only after a grace period.
+ */
+int port_add(struct port *port);
+void port_remove(struct port *port);
+struct port *port_find(const char *name);
+
+/* Ports that flooding goes to; immutable once published. Replaced tables are freed by the caller of port_table_swap after a grace period. */
+struct port_table {
+	uint16_t n;
+	struct port *ports[BASE_PORTS_MAX];
+};
+
+/* Workers: valid until the next quiesce_checkpoint. Control: any time. */
+extern struct port_table *port_table_current;
+extern struct port *port_by_id[BASE_PORTS_MAX];
+
+static inline const struct port_table *
+port_table(void)
+{
+	/* Acquire: pairs with the release store in port_add and port_remove. */
+	return __atomic_load_n(&port_table_current, __ATOMIC_ACQUIRE);
+}
+
+/* The port with this id, or NULL. */
+static inline struct port *
+port_get(uint16_t id)
+{
+	return id < BASE_PORTS_MAX ? __atomic_load_n(&port_by_id[id], __ATOMIC_ACQUIRE) : NULL;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats.h"
+
+static const char *const names[STATS_DROP_MAX] = {
+#define X(e, n, d) n,
+	STATS_DROP_REASONS(X)
+#undef X
+};
+
+static const char *const texts[STATS_DROP_MAX] = {
+#define X(e, n, d) d,
+	STATS_DROP_REASONS(X)
+#undef X
+};
+
+static_assert(sizeof(struct stats_worker) % RTE_CACHE_LINE_SIZE == 0,
+	"two workers never share a cache line");
+
+const char *
+stats_drop_name(enum stats_drop reason)
+{
+	return names[reason];
+}
+
+const char *
+stats_drop_text(enum stats_drop reason)
+{
+	return texts[reason];
+}
+
+struct stats_port *
+stats_port_create(void)
+{
+	struct stats_port *sp = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*sp));
+	if (sp != NULL)
+		memset(sp, 0, sizeof(*sp));
+	return sp;
+}
+
+void
+stats_port_destroy(struct stats_port *sp)
+{
+	free(sp);
+}
+
+void
+stats_port_sum(const struct stats_port *sp, struct stats_worker *sum)
+{
+	/* All members are uint64_t: add them up as an array. */
+	const size_t n = sizeof(*sum) / sizeof(uint64_t);
+	uint64_t *total = (uint64_t *)sum;
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned int w = 0; w < BASE_WORKERS_MAX; w++) {
+		const uint64_t *one = (const uint64_t *)&sp->worker[w];
+		for (size_t i = 0; i < n; i++)
+			total[i] += __atomic_load_n(&one[i], __ATOMIC_RELAXED);
+	}
+}

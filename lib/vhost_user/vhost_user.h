@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vhost_user: the back-end side of the vhost-user protocol (QEMU's
+ * docs/interop/vhost-user.rst), server role: framing, messages, sessions.
+ *
+ * An endpoint is one listening socket and at most one session (one connected
+ * front-end). A session is a non-blocking state machine in the caller's
+ * libevent loop. It validates every message, keeps the state of each ring, and
+ * tells its owner through struct vhost_user_ops. It never reads a ring.
+ *
+ * Ring life. A ring runs once its size, addresses and kick fd (or the no-fd
+ * bit) are set, its addresses translate, and features were set; it starts enabled
+ * if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated. GET_VRING_BASE stops that ring
+ * only. While it runs, size and base may not be changed.
+ *
+ * Ownership: fds that arrive are closed here on every path unless an ops
+ * function says that it takes them. Generations are referenced by who keeps them.
+ * Threads: control only.
+ * Limits: below. A front-end that exceeds one, or breaks the protocol, gets an
+ * error reply where it asked for one (REPLY_ACK), else is disconnected; the reason is logged and
+ * kept for telemetry. A header without its payload, or a reply that is not
+ * read, ends the session after VHOST_USER_TIMEOUT_MS.
+ */
+#ifndef VHOST_USER_H
+#define VHOST_USER_H
+
+#include "base.h"
+#include "gmem.h"
+
+struct event_base;
+
+#define VHOST_USER_TIMEOUT_MS  1000 /* half a message, an unread reply */
+#define VHOST_USER_RINGS_MAX   (2 * BASE_QUEUES_MAX)
+#define VHOST_USER_PAYLOAD_MAX 4096 /* bytes; the largest message offered is smaller */
+#define VHOST_USER_FDS_MAX     8    /* SET_MEM_TABLE carries up to eight */
+#define VHOST_USER_ERROR_MAX   128  /* bytes of the last error, in words */
+
+/* A ring that is ready to run; addresses are mapped for its whole size. */
+struct vhost_user_ring {
+	uint32_t index; /* vring index: even is the guest's receiveq, odd its transmitq */
+	uint16_t size;
+	uint16_t base;
+	void *desc, *avail, *used;
+};
+
+/*
+ * Upward callbacks: the whole interface between a transport and a virtio
+ * device. All run on control. Those that return int: 0, or a negative errno
+ * that fails the message.
+ */
+struct vhost_user_ops {
+	/* A front-end connected. Its session starts from nothing. */
+	void (*connected)(void *ctx);
+	/*
+	 * The session is over, for `reason`. Every ring it had is to be stopped; fds given
+	 * are still the owner's to close. No vhost_user_ring_stopped is expected.
+	 */
+	void (*disconnected)(void *ctx, const char *reason);
+	/* Features are negotiated (SET_FEATURES); a subset of what was offered. */
+	void (*features)(void *ctx, uint64_t features);
+	/*
+	 * A new memory map; the owner takes its own reference. Called before the
+	 * ring_moved calls that follow from it; until then rings keep the old one.
+	 */
+	void (*memory)(void *ctx, struct gmem_gen *gen);
+	/* Start a ring, disabled unless ring_enable follows. Uses the generation of the last `memory`. */
+	int (*ring_start)(void *ctx, const struct vhost_user_ring *ring);
+	/*
+	 * A running ring's addresses changed (memory map or SET_VRING_ADDR). desc NULL:
+	 * they no longer translate and the ring must be broken.
+	 */
+	void (*ring_moved)(void *ctx, const struct vhost_user_ring *ring);
+	/*
+	 * Stop a ring. The owner answers with vhost_user_ring_stopped, now or within a bounded time; the
+	 * session reads no further message until then.
+	 */
+	void (*ring_stop)(void *ctx, uint32_t index);
+	void (*ring_enable)(void *ctx, uint32_t index, bool enabled);
+	/* Notification fds: a non-blocking eventfd or -1. The owner takes it and closes it. */
+	void (*ring_kick)(void *ctx, uint32_t index, int fd);
+	void (*ring_call)(void *ctx, uint32_t index, int fd);
+	void (*ring_err)(void *ctx, uint32_t index, int fd);
+	/* The guest's address, to be announced to the other ports (SEND_RARP). */
+	void (*send_rarp)(void *ctx, const uint8_t mac[6]);
+	/* NET_SET_MTU; -EINVAL refuses. */
+	int (*set_mtu)(void *ctx, uint64_t mtu);
+};
+
+struct vhost_user_config {
+	const char *path;     /* socket */
+	const char *name;     /* port, for logs */
+	uint64_t features;    /* virtio features offered, with VHOST_USER_F_PROTOCOL_FEATURES */
+	uint32_t queue_pairs; /* 1 .. BASE_QUEUES_MAX */
+	const struct vhost_user_ops *ops;
+	void *ctx;
+};
+
+struct vhost_user; /* an endpoint */
+
+enum vhost_user_state { VHOST_USER_LISTENING, VHOST_USER_CONNECTED };
+
+/* For telemetry; a snapshot. */
+struct vhost_user_status {
+	enum vhost_user_state state;
+	uint64_t features;          /* negotiated */
+	uint64_t protocol_features; /* negotiated */
+	uint32_t n_mem_slots;
+	uint64_t mem_bytes;
+	uint64_t n_connects;
+	char last_error[VHOST_USER_ERROR_MAX]; /* why the last session ended or message failed; "" if never */
+};
+
+/*
+ * Listen. A socket file that nobody listens on is replaced; -EADDRINUSE when
+ * somebody does; other negative errnos from the socket calls. config and the strings in it
+ * are copied; ops and ctx must outlive the endpoint.
+ */
+int vhost_user_listen(
+	struct event_base *base, const struct vhost_user_config *config, struct vhost_user **out);
+/* Ends the session if any (ops->disconnected is called), removes the socket file, frees. */
+void vhost_user_close(struct vhost_user *vu);
+
+/* The answer to ops->ring_stop. */
+void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint16_t base);
+/* The owner cannot go on with this front-end (memory lost): end the session, as disconnected(reason). */
+void vhost_user_disconnect(struct vhost_user *vu, const char *reason);
+
+void vhost_user_status(const struct vhost_user *vu, struct vhost_user_status *status);
+
+/* Names of virtio-net and protocol feature bits, for logs and telemetry; NULL: no name. bit < 64. */
+const char *vhost_user_feature_name(unsigned int bit);
+const char *vhost_user_protocol_feature_name(unsigned int bit);
+
+#endif

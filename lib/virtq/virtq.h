@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * virtq: one virtqueue of a virtio-net guest, device side.
+ *
+ * A struct virtq is one incarnation of a ring, from start to stop. It knows a
+ * memory generation, ring addresses, features and notification fds; never who negotiated
+ * them. Either it is pulled (the guest transmits, the switch receives) or it is
+ * pushed (the switch sends into the guest's receive buffers).
+ *
+ * Pull makes mbufs: frames of at most `copybreak` bytes are copied and complete
+ * at once. Longer ones become a snapshot (a private copy of the first bytes,
+ * VIRTQ_SNAPSHOT or more) with the rest chained as external buffers on guest memory, a
+ * loan; the guest gets the buffers back when the mbuf has been freed, on
+ * whatever thread. Completions leave in avail order, always (invariant 1). The
+ * number of buffers on loan is capped; above the cap frames are copied whole.
+ *
+ * Push copies once, from the mbuf's segments into guest buffers.
+ *
+ * Ownership: pull hands the mbufs to the caller. Push takes all of them,
+ * accepted or not, frees them, and counts those it drops.
+ * Threads: virtq_pull_burst belongs to one worker at a time. virtq_push_burst
+ * as well, unless the caller locks. All other functions are control's; those that need
+ * the workers gone say so. A loan may be freed by any thread, also after the
+ * ring has stopped: its slot belongs to this struct, which outlives it (invariant 10).
+ *
+ * Faults: a ring whose content breaks the rules of the virtio specification is
+ * broken: never read or written again in this incarnation (invariant 4).
+ * Virtio 1.2: 2.7 split virtqueues, 5.1.6 device operation of a network device.
+ */
+#ifndef VIRTQ_H
+#define VIRTQ_H
+
+#include <rte_mbuf.h>
+
+#include "base.h"
+#include "gmem.h"
+#include "stats.h"
+
+#define VIRTQ_SIZE_MAX  32768 /* entries (2.7: power of two) */
+#define VIRTQ_SNAPSHOT  128   /* bytes of a loaned frame that are private */
+#define VIRTQ_SEGS_MAX  32    /* guest buffers of a frame that may be lent; more are copied */
+#define VIRTQ_FRAME_MAX 65550 /* longest frame: 65535 bytes of IP and an Ethernet header with a tag fit */
+#define VIRTQ_FRAME_MIN 14    /* an Ethernet header */
+
+/*
+ * Features that change how a ring is read. What a session negotiated
+ * is passed as it is; virtq looks at: VIRTIO_F_VERSION_1 and
+ * VIRTIO_NET_F_MRG_RXBUF (header of 12 bytes instead of 10),
+ * VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX.
+ */
+
+/* X(enumerator, name, sentence) */
+#define VIRTQ_FAULTS(X)                                                                            \
+	X(NONE, "none", "no fault")                                                                \
+	X(AVAIL_INDEX, "avail_index", "avail index is more than the ring size ahead")              \
+	X(HEAD_INDEX, "head_index", "avail entry names a descriptor beyond the ring")              \
+	X(NEXT_INDEX, "next_index", "descriptor chain leaves the table")                           \
+	X(CHAIN_LOOP, "chain_loop", "descriptor chain is longer than the ring")                    \
+	X(INDIRECT_REFUSED, "indirect_refused", "indirect descriptor without the feature")         \
+	X(INDIRECT_NESTED, "indirect_nested", "indirect table inside an indirect table")           \
+	X(INDIRECT_CHAINED, "indirect_chained", "indirect descriptor with NEXT set")               \
+	X(INDIRECT_SIZE, "indirect_size", "indirect table of no, partial or too many entries")     \
+	X(DIRECTION, "direction", "buffer is not readable or not writable as its queue demands")   \
+	X(UNMAPPED, "unmapped", "buffer or indirect table is not in guest memory, or only partly") \
+	X(SHORT_HEADER, "short_header", "chain is shorter than the virtio-net header")             \
+	X(MEMORY_LOST, "memory_lost", "a memory file was truncated")                               \
+	X(RING_UNMAPPED, "ring_unmapped", "a memory change took the ring's own pages")
+
+enum virtq_fault {
+#define X(e, n, d) VIRTQ_FAULT_##e,
+	VIRTQ_FAULTS(X)
+#undef X
+};
+
+const char *virtq_fault_name(enum virtq_fault fault);
+const char *virtq_fault_text(enum virtq_fault fault);
+
+enum virtq_dir {
+	VIRTQ_PULL, /* guest's transmitq: our rx */
+	VIRTQ_PUSH, /* guest's receiveq: our tx */
+};
+
+/* Where the ring lies here. All three are translated and checked for their whole size by the caller. */
+struct virtq_addrs {
+	void *desc;
+	void *avail;
+	void *used;
+};
+
+struct virtq_params {
+	enum virtq_dir dir;
+	uint16_t port_id;  /* mbuf->port of pulled frames */
+	uint16_t size;     /* entries */
+	uint16_t base;     /* next avail index to read (SET_VRING_BASE) */
+	uint64_t features; /* as negotiated */
+	int socket_id;     /* NUMA node for the struct, or SOCKET_ID_ANY */
+	/*
+	 * pull only. copybreak: 0 .. VIRTQ_COPYBREAK_MAX, frames up to it are copied.
+	 * loan_cap: guest buffers (mbufs of pool_loan) on loan at most; 0 never lends.
+	 */
+	uint16_t copybreak;
+	uint16_t loan_cap;
+	/* pull only: small: data room of headroom + VIRTQ_COPYBREAK_MAX; loan: no data room; data: 2 KiB, for whole copies. */
+	struct rte_mempool *pool_small, *pool_loan, *pool_data;
+	struct stats_port *stats;   /* drops, copied and loaned frames */
+	struct stats_queue *queue;  /* frames and bytes of this queue */
+};
+
+#define VIRTQ_COPYBREAK_MAX 256
+
+struct virtq;      /* private: virtq_priv.h */
+struct virtq_view; /* one generation and the ring addresses under it */
+
+/*
+ * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
+ * The first used index is what the ring says.
+ * -EINVAL: size 0, above the maximum or no power of two. -ENOMEM.
+ */
+int virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
+	const struct virtq_addrs *addrs, struct virtq **out);
+
+/* Control, any time: a started ring that is disabled drops what it pulls and pushes nothing. */
+void virtq_enable(struct virtq *q, bool enabled);
+/* Control, any time: fd to signal, or -1 for a guest that polls. Returns the old fd, to be closed after a grace period. */
+int virtq_call_fd_swap(struct virtq *q, int fd);
+
+/*
+ * Control, any time: the memory map changed. The ring goes on under gen and
+ * addrs from the next burst on. Returns the old view, to be passed to
+ * virtq_view_release after a grace period. NULL on -ENOMEM: nothing changed.
+ */
+struct virtq_view *virtq_remap(
+	struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *addrs);
+/* Control, after a grace period: lets go of the view's generation as soon as none of its loans is out. */
+void virtq_view_release(struct virtq *q, struct virtq_view *view);
+/* Control: free released views whose last loan came back. Returns how many are still held. */
+unsigned int virtq_reap(struct virtq *q);
+
+/*
+ * Control, after the ring was taken from its worker and a grace period passed:
+ * retire what is done, in order, publish, notify. Returns the number of frames still on loan.
+ */
+unsigned int virtq_drain(struct virtq *q);
+/*
+ * Control, workers gone: the next avail index a successor has to read. With
+ * frames still on loan it is rewound to the oldest of them: such a frame may
+ * then be sent twice.
+ */
+uint16_t virtq_base(const struct virtq *q);
+/*
+ * Control, workers gone: free the ring and its generations if no loan is out.
+ * false: still loans out, nothing freed, try again later. The ring itself is not touched any more.
+ */
+bool virtq_destroy(struct virtq *q);
+
+/* Any thread: state for telemetry and logs. */
+enum virtq_fault virtq_fault(const struct virtq *q);
+bool virtq_enabled(const struct virtq *q);
+uint32_t virtq_loans(const struct virtq *q); /* frames on loan */
+uint16_t virtq_size(const struct virtq *q);
+/* Control or owner: mark broken from outside (memory lost). The first fault stays. */
+void virtq_break(struct virtq *q, enum virtq_fault fault);
+
+/*
+ * Owner: first retires finished loans in ring order and publishes them, then takes up to n
+ * (at most BASE_BURST) frames. Returns how many mbufs were stored in pkts. Each
+ * has port set, its first VIRTQ_SNAPSHOT bytes (or all, if shorter) in the first
+ * segment, and RTE_MBUF_HAS_EXTBUF on segments that are loans.
+ */
+uint16_t virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+
+/* Owner or under its lock: push and free n frames; returns how many reached the guest. The others are counted. */
+uint16_t virtq_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+
+#endif
