@@ -13,8 +13,8 @@
  * are shared. Everything else is control's.
  * Limits: BASE_PORTS_MAX ports; BASE_QUEUES_MAX queues in each direction.
  *
- * Life: create (checks, allocates) -> start (may begin to receive) -> stop
- * (asks; becomes true of port_ops.stopped within a bounded time) -> destroy, after
+ * Life: create (checks, allocates) -> port_add -> start (may begin to receive) -> stop
+ * (asks; becomes true of port_ops.stopped within a bounded time) -> port_remove -> destroy, after
  * the workers are gone or a grace period has passed since port_remove.
  */
 #ifndef PORT_H
@@ -32,7 +32,8 @@ struct port;
 
 #define PORT_ERROR_MAX 256 /* bytes of an error in words */
 
-/* Packet buffers. All have one mempool per switch; a lent or private part of a frame may come from any. */
+/* Packet buffers. All have one mempool per switch; a lent or private part of a frame may come from
+ * any. */
 struct port_pools {
 	struct rte_mempool *small; /* headroom + 256 bytes: short frames and snapshots */
 	struct rte_mempool *loan;  /* no data room: external buffers */
@@ -55,16 +56,17 @@ struct port_env {
 /* For telemetry; see port_ops.queue_status. */
 struct port_queue_status {
 	const char *state; /* "running", "disabled", "stopped", "broken: <fault>" */
-	uint32_t size;     /* entries */
-	uint32_t loans;    /* frames on loan, rx only */
+	uint32_t size;	   /* entries */
+	uint32_t loans;	   /* frames on loan, rx only */
 };
 
 struct port_ops {
-	const char *kind;            /* value of the config key `type` */
+	const char *kind;	     /* value of the config key `type` */
 	const struct conf_key *keys; /* of this kind, ends with a NULL name */
 
 	/* Mbufs that a port of this config can hold. Before EAL: pure. */
-	void (*demand)(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out);
+	void (*demand)(
+		const struct conf_section *cs, unsigned int n_workers, struct port_demand *out);
 	/* Make a port with its queues; err in words on failure. Its id is set by port_add. */
 	int (*create)(const struct conf_section *cs, const struct port_env *env, struct port **out,
 		char err[PORT_ERROR_MAX]);
@@ -73,41 +75,49 @@ struct port_ops {
 	bool (*stopped)(struct port *port);
 	void (*destroy)(struct port *port);
 
+	/* Each frame's first segment holds its Ethernet header, or the whole of a shorter frame. */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
-	/* Returns how many were sent; all n are gone. n <= BASE_BURST */
+	/*
+	 * Returns how many were sent; all n are gone. n <= BASE_BURST. A flooded frame is shared:
+	 * its segments have a reference count above 1, and the port must not write into them.
+	 */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 
 	/* State for telemetry: adds the kind's own entries to a dict; queue < n_rxq or n_txq. */
 	void (*status)(struct port *port, struct rte_tel_data *dict);
-	void (*queue_status)(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
+	void (*queue_status)(
+		struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
 };
 
 /* A kind embeds this as its first member. */
 struct port {
-	/* Read by workers, written before port_add. */
+	/* Read by workers; written before port_add, which sets id. */
 	const struct port_ops *ops;
-	uint16_t id;
-	uint16_t n_rxq, n_txq;          /* queues that exist, also when no guest uses them */
-	struct stats_port *stats;       /* created and destroyed by port_init and port_fini */
-	struct stats_queue *rxq_stats;  /* n_rxq */
-	struct stats_queue *txq_stats;  /* n_txq */
+	uint16_t id;		       /* BASE_PORT_NONE before port_add */
+	uint16_t n_rxq, n_txq;	       /* queues that exist, also when no guest uses them */
+	struct stats_port *stats;      /* created and destroyed by port_init and port_fini */
+	struct stats_queue *rxq_stats; /* n_rxq */
+	struct stats_queue *txq_stats; /* n_txq */
+
+	/* Written by control at any time, read by workers as it is at the moment. */
+	bool up; /* a guest is connected, or the link is up: only such a port is flooded to */
 
 	/* Control's. */
 	char name[BASE_PORT_NAME_MAX];
-	int numa_node;                  /* where its memory or device is; -1: not known */
-	bool up;                        /* a guest is connected, or the link is up */
+	int numa_node;			 /* where its memory or device is; -1: not known */
 	bool rx_active[BASE_QUEUES_MAX]; /* queues that a worker should poll */
-	uint32_t mac_limit;             /* addresses that may be learned here */
-	struct base_ratelimit log;      /* for lines that this port provokes */
+	uint32_t mac_limit;		 /* addresses that may be learned here */
+	struct base_ratelimit log;	 /* for lines that this port provokes */
 	char last_error[PORT_ERROR_MAX]; /* in words, "" if never */
 };
 
 /* What control wants to know of a port. Set once by the app, before the first port starts. */
 struct port_events {
 	void (*queues_changed)(struct port *port); /* rx_active or numa_node changed */
-	void (*went_down)(struct port *port);      /* forget what was learned there */
+	void (*went_down)(struct port *port);	   /* forget what was learned there */
 	void (*announced)(struct port *port, const uint8_t mac[6]); /* a station is here now */
 };
+/* The struct is not copied. A NULL callback, or no struct at all: nobody is told. */
 void port_set_events(const struct port_events *events);
 /* Called by the kinds. */
 void port_queues_changed(struct port *port);
@@ -117,7 +127,11 @@ void port_announced(struct port *port, const uint8_t mac[6]);
 /* Keys that every port has, whatever its kind: type, mac-limit, static-mac. */
 extern const struct conf_key port_conf_keys[];
 
-/* For the kinds: fill the common part (name, stats, mac_limit) / release it. n_rxq, n_txq <= BASE_QUEUES_MAX. */
+/*
+ * For the kinds: fill the common part, all of it (name, stats, mac_limit; numa_node -1, the
+ * rest 0), or release it. n_rxq, n_txq <= BASE_QUEUES_MAX. 0, -ENOMEM, or
+ * -ENAMETOOLONG; nothing to release on failure. port_fini also gives the port's id back.
+ */
 int port_init(struct port *port, const struct port_ops *ops, const struct conf_section *cs,
 	uint16_t n_rxq, uint16_t n_txq);
 void port_fini(struct port *port);
@@ -125,36 +139,50 @@ void port_fini(struct port *port);
 void port_error(struct port *port, const char *fmt, ...) __rte_format_printf(2, 3);
 
 /*
- * The registry. port_add gives the port an id (the lowest free one) and makes it visible
- * to workers. -ENOSPC above BASE_PORTS_MAX, -EEXIST for a name in use.
- * port_remove makes it invisible; destroy only after a grace period.
+ * The registry: one slot per id, each an atomic pointer. There is no table to replace and
+ * so none to reclaim: a reader sees each port that was there all along exactly once, one
+ * that comes or goes meanwhile at most once.
+ *
+ * port_add gives the port an id (the lowest free one) and makes it visible to workers.
+ * -ENOSPC above BASE_PORTS_MAX, -EEXIST for a name in use.
+ *
+ * port_remove makes it invisible; its name is free at once. Workers may still use it until
+ * a grace period has passed: only then flush its fdb entries (a frame in flight may have
+ * learned one) and destroy it. The id stays taken until then (port_fini), so that
+ * what a worker knows of an old port never names a new one.
  */
 int port_add(struct port *port);
 void port_remove(struct port *port);
 struct port *port_find(const char *name);
 
-/* Ports that flooding goes to; immutable once published. Replaced tables are freed by the caller of port_table_swap after a grace period. */
-struct port_table {
-	uint16_t n;
-	struct port *ports[BASE_PORTS_MAX];
-};
-
-/* Workers: valid until the next quiesce_checkpoint. Control: any time. */
-extern struct port_table *port_table_current;
 extern struct port *port_by_id[BASE_PORTS_MAX];
+extern uint16_t port_id_end; /* above every id in use; workers read it, control writes it */
 
-static inline const struct port_table *
-port_table(void)
-{
-	/* Acquire: pairs with the release store in port_add and port_remove. */
-	return __atomic_load_n(&port_table_current, __ATOMIC_ACQUIRE);
-}
-
-/* The port with this id, or NULL. */
+/* The port with this id, or NULL. Workers: valid until the next quiesce_checkpoint. Control: any
+ * time. */
 static inline struct port *
 port_get(uint16_t id)
 {
+	/* Acquire: pairs with the release store in port_add. */
 	return id < BASE_PORTS_MAX ? __atomic_load_n(&port_by_id[id], __ATOMIC_ACQUIRE) : NULL;
 }
+
+/* The port with the lowest id >= from, or NULL. Threads: as port_get. */
+static inline struct port *
+port_next(unsigned int from)
+{
+	/* Acquire: pairs with the release store in port_add. */
+	unsigned int end = __atomic_load_n(&port_id_end, __ATOMIC_ACQUIRE);
+
+	for (; from < end; from++) {
+		struct port *port = port_get(from);
+		if (port != NULL)
+			return port;
+	}
+	return NULL;
+}
+
+/* All ports, by ascending id. The body may port_remove `port`, but not free it. */
+#define PORT_FOREACH(port) for (port = port_next(0); port != NULL; port = port_next(port->id + 1U))
 
 #endif

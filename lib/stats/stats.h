@@ -29,7 +29,7 @@
 	X(SRC_INVALID, "src_invalid", "source address is multicast or zero")                       \
 	X(LINK_LOCAL, "link_local", "destination is 01:80:C2:00:00:0X, never forwarded")           \
 	X(HAIRPIN, "hairpin", "destination was learned on the port the frame came from")           \
-	X(NO_RECEIVER, "no_receiver", "flooded, but no other port exists")                         \
+	X(NO_RECEIVER, "no_receiver", "flooded, but no other port is up")                         \
 	/* egress: counted against the port the frame should have left by */                       \
 	X(NOT_READY, "not_ready", "no guest connected, or its receive queue is not started")       \
 	X(TX_DISABLED, "tx_disabled", "the guest's receive queue is started but disabled")         \
@@ -65,7 +65,7 @@ struct stats_port {
 struct stats_queue {
 	uint64_t frames;
 	uint64_t bytes; /* without virtio-net header and FCS */
-};
+} BASE_CACHE_ALIGNED; /* neighbours in an array have different writers */
 
 /* The name in telemetry and logs, and the sentence. reason < STATS_DROP_MAX. */
 const char *stats_drop_name(enum stats_drop reason);

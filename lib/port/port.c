@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "port.h"
+
+/*
+ * 16 ports at the default limit fit the default mac-table (16384), so none of
+ * them can fill it for the others. Setups with more ports keep the sum of limits below mac-table.
+ */
+const struct conf_key port_conf_keys[] = {
+	{ .name = "type", .type = CONF_STRING, .help = "kind of port" },
+	{ .name = "mac-limit",
+		.type = CONF_UINT,
+		.deflt = "1024",
+		.max = 1 << 20,
+		.help = "addresses learned on this port at the most; 0: none" },
+	{ .name = "static-mac",
+		.type = CONF_MACS,
+		.deflt = "",
+		.help = "addresses that are always on this port, and never learned elsewhere" },
+	{ .name = NULL },
+};
+
+static const struct port_events *events;
+
+void
+port_set_events(const struct port_events *new_events)
+{
+	assert_control();
+	events = new_events;
+}
+
+void
+port_queues_changed(struct port *port)
+{
+	assert_control();
+	if (events != NULL && events->queues_changed != NULL)
+		events->queues_changed(port);
+}
+
+void
+port_went_down(struct port *port)
+{
+	assert_control();
+	if (events != NULL && events->went_down != NULL)
+		events->went_down(port);
+}
+
+void
+port_announced(struct port *port, const uint8_t mac[6])
+{
+	assert_control();
+	if (events != NULL && events->announced != NULL)
+		events->announced(port, mac);
+}
+
+static struct stats_queue *
+queue_stats_create(uint16_t n)
+{
+	/* One at least: aligned_alloc(0) may be NULL. */
+	size_t size = RTE_MAX(n, 1) * sizeof(struct stats_queue);
+	struct stats_queue *sq = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+	if (sq != NULL)
+		memset(sq, 0, size);
+	return sq;
+}
+
+int
+port_init(struct port *port, const struct port_ops *ops, const struct conf_section *cs,
+	uint16_t n_rxq, uint16_t n_txq)
+{
+	assert_control();
+	assert(n_rxq <= BASE_QUEUES_MAX && n_txq <= BASE_QUEUES_MAX);
+	const char *name = conf_name(cs);
+	if (strlen(name) >= sizeof(port->name))
+		return -ENAMETOOLONG;
+
+	*port = (struct port){
+		.ops = ops,
+		.id = BASE_PORT_NONE,
+		.n_rxq = n_rxq,
+		.n_txq = n_txq,
+		.stats = stats_port_create(),
+		.rxq_stats = queue_stats_create(n_rxq),
+		.txq_stats = queue_stats_create(n_txq),
+		.numa_node = -1,
+		.mac_limit = conf_uint(cs, "mac-limit"),
+	};
+	strcpy(port->name, name);
+	if (port->stats == NULL || port->rxq_stats == NULL || port->txq_stats == NULL) {
+		port_fini(port);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+port_error(struct port *port, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert_control();
+	va_start(ap, fmt);
+	vsnprintf(port->last_error, sizeof(port->last_error), fmt, ap);
+	va_end(ap);
+	log_limited(&port->log, ERR, "port %s: %s", port->name, port->last_error);
+}
