@@ -15,8 +15,9 @@
  *
  * Hostile input: every address, size and offset comes from a front-end or a
  * guest; nothing is trusted. A memory file that is truncated under us raises
- * SIGBUS; gmem_init installs a handler that puts a page of zeroes in the hole
- * and marks the map as faulted (gmem_gen_faulted).
+ * SIGBUS; gmem_init installs a handler that puts zeroes there, from the page
+ * that was touched to the map's end, and marks the map as faulted
+ * (gmem_gen_faulted). No thread that touches guest memory may block SIGBUS.
  */
 #ifndef GMEM_H
 #define GMEM_H
@@ -24,12 +25,14 @@
 #include "base.h"
 
 #define GMEM_SLOTS_MAX 512 /* regions of one guest */
+#define GMEM_BYTES_MAX                                                                             \
+	(UINT64_C(4) << 40) /* of one guest: files are sparse, our address space is not */
 
 /* What a front-end says about one region: vhost-user "memory region description". */
 struct gmem_region_desc {
-	uint64_t gpa;         /* guest physical address */
-	uint64_t size;        /* bytes */
-	uint64_t uva;         /* the front-end's own virtual address */
+	uint64_t gpa;	      /* guest physical address */
+	uint64_t size;	      /* bytes */
+	uint64_t uva;	      /* the front-end's own virtual address */
 	uint64_t mmap_offset; /* where the region starts in its file */
 };
 
@@ -59,17 +62,18 @@ int gmem_init(void);
  * Map n regions. fds[i] backs descs[i]. Errors, with nothing mapped:
  * -EINVAL n above GMEM_SLOTS_MAX, size 0, a sum that wraps, or overlapping
  *         regions (in gpa or in uva), or an fd that is neither memfd, tmpfs nor hugetlbfs;
- * -ERANGE the file ends before the region does; or what mmap says.
+ * -ERANGE the file ends before the region does;
+ * -EFBIG  more than GMEM_BYTES_MAX in all; or what mmap says.
  * n == 0 is valid: a guest without memory.
  */
-int gmem_gen_create(const struct gmem_region_desc *descs, const int *fds, uint32_t n,
-	struct gmem_gen **out);
+int gmem_gen_create(
+	const struct gmem_region_desc *descs, const int *fds, uint32_t n, struct gmem_gen **out);
 /* old plus one region; old keeps its own references. -ENOSPC: no slot left; else as above. */
 int gmem_gen_add(const struct gmem_gen *old, const struct gmem_region_desc *desc, int fd,
 	struct gmem_gen **out);
 /* old minus the region with this gpa, size and uva. -ENOENT: no such region. */
-int gmem_gen_remove(const struct gmem_gen *old, const struct gmem_region_desc *desc,
-	struct gmem_gen **out);
+int gmem_gen_remove(
+	const struct gmem_gen *old, const struct gmem_region_desc *desc, struct gmem_gen **out);
 
 struct gmem_gen *gmem_gen_ref(struct gmem_gen *gen);
 /* NULL is allowed. The last reference unmaps what no other generation shares. */
@@ -89,10 +93,9 @@ const struct gmem_region *gmem_region_find_slow(
 
 /*
  * Translate the range [gpa, gpa + len): the host address of its first byte, and
- * in *contiguous how many of its bytes, 1 .. len, follow each other there. Fewer than len means that
- * the range goes on in another region (or nowhere: ask again for the rest).
- * NULL when gpa is not mapped or len is 0. *hint is the caller's own memory of
- * the last region; start with 0.
+ * in *contiguous how many of its bytes, 1 .. len, follow each other there. Fewer than len means
+ * that the range goes on in another region (or nowhere: ask again for the rest). NULL when gpa is
+ * not mapped or len is 0. *hint is the caller's own memory of the last region; start with 0.
  */
 static inline uint8_t *
 gmem_range(const struct gmem_gen *gen, uint64_t gpa, uint64_t len, uint64_t *contiguous,
