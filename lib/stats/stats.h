@@ -54,7 +54,7 @@ struct stats_worker {
 	uint64_t tx_copied;  /* frames copied because the port may not be lent to */
 	uint64_t tx_loaned;  /* frames sent with a loan in them */
 	uint64_t flooded;    /* frames from this port that were flooded */
-	uint64_t fdb_refused; /* source addresses not learned: mac-limit or table full */
+	uint64_t fdb_refused; /* source addresses not learned: mac-limit, table full, static elsewhere */
 } BASE_CACHE_ALIGNED;
 
 struct stats_port {
