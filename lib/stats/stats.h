@@ -61,7 +61,7 @@ struct stats_port {
 	struct stats_worker worker[BASE_WORKERS_MAX];
 };
 
-/* One queue, one direction. Written by the one worker that owns it, or under the queue's lock. */
+/* One queue, one direction. Written by the one worker that owns it, or under the queue's lock; its neighbours in an array have other writers. */
 struct stats_queue {
 	uint64_t frames;
 	uint64_t bytes; /* without virtio-net header and FCS */
