@@ -8,18 +8,22 @@
  * libevent loop. It validates every message, keeps the state of each ring, and
  * tells its owner through struct vhost_user_ops. It never reads a ring.
  *
- * Ring life. A ring runs once its size, addresses and kick fd (or the no-fd
- * bit) are set, its addresses translate, and features were set; it starts enabled
- * if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated. GET_VRING_BASE stops that ring
- * only. While it runs, size and base may not be changed.
+ * Ring life. A ring runs as soon as features were set, its size, its addresses
+ * and its kick fd (or the no-fd bit) are known and its addresses translate; no kick is
+ * waited for. It starts enabled if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated, else as
+ * SET_VRING_ENABLE said last, which may have come before. GET_VRING_BASE stops that ring only; it
+ * starts again after a new SET_VRING_KICK. A memory map that lacks a running ring's pages
+ * stops it as well, until a map has them again. While it runs, size and base may not be changed,
+ * nor may the features.
  *
  * Ownership: fds that arrive are closed here on every path unless an ops
  * function says that it takes them. Generations are referenced by who keeps them.
  * Threads: control only.
- * Limits: below. A front-end that exceeds one, or breaks the protocol, gets an
- * error reply where it asked for one (REPLY_ACK), else is disconnected; the reason is logged and
- * kept for telemetry. A header without its payload, or a reply that is not
- * read, ends the session after VHOST_USER_TIMEOUT_MS.
+ * Limits: below. A front-end that breaks the protocol or asks for what was not
+ * offered gets an error reply where it asked for a reply that can carry one (REPLY_ACK),
+ * else is disconnected; the reason is logged and kept for telemetry. Half a message,
+ * or a reply that is not read, ends the session after VHOST_USER_TIMEOUT_MS.
+ * A second front-end is turned away while the first one lives.
  */
 #ifndef VHOST_USER_H
 #define VHOST_USER_H
@@ -28,6 +32,8 @@
 #include "gmem.h"
 
 struct event_base;
+
+#define VHOST_USER_F_PROTOCOL_FEATURES 30 /* bit of the virtio features, the protocol's own */
 
 #define VHOST_USER_TIMEOUT_MS  1000 /* half a message, an unread reply */
 #define VHOST_USER_RINGS_MAX   (2 * BASE_QUEUES_MAX)
@@ -56,40 +62,51 @@ struct vhost_user_ops {
 	 * are still the owner's to close. No vhost_user_ring_stopped is expected.
 	 */
 	void (*disconnected)(void *ctx, const char *reason);
-	/* Features are negotiated (SET_FEATURES); a subset of what was offered. */
+	/*
+	 * Features are negotiated (SET_FEATURES): a subset of what was offered, and
+	 * not what it was before. No ring runs.
+	 */
 	void (*features)(void *ctx, uint64_t features);
 	/*
 	 * A new memory map; the owner takes its own reference. Called before the
-	 * ring_moved calls that follow from it; until then rings keep the old one.
+	 * ring_moved calls, one for each running ring, that follow from it; until then rings
+	 * keep the old one. Rings that the new map lacks have been stopped before.
 	 */
 	void (*memory)(void *ctx, struct gmem_gen *gen);
-	/* Start a ring, disabled unless ring_enable follows. Uses the generation of the last `memory`. */
-	int (*ring_start)(void *ctx, const struct vhost_user_ring *ring);
 	/*
-	 * A running ring's addresses changed (memory map or SET_VRING_ADDR). desc NULL:
-	 * they no longer translate and the ring must be broken.
+	 * Start a ring, disabled unless ring_enable follows; that comes after every
+	 * start anew. Uses the generation of the last `memory`.
 	 */
+	int (*ring_start)(void *ctx, const struct vhost_user_ring *ring);
+	/* A running ring goes on elsewhere: a new memory map, or SET_VRING_ADDR. base means
+	 * nothing here. */
 	void (*ring_moved)(void *ctx, const struct vhost_user_ring *ring);
 	/*
-	 * Stop a ring. The owner answers with vhost_user_ring_stopped, now or within a bounded time; the
-	 * session reads no further message until then.
+	 * Stop a ring. The owner answers with vhost_user_ring_stopped, now or within a bounded
+	 * time; the session reads no further message until then.
 	 */
 	void (*ring_stop)(void *ctx, uint32_t index);
+	/* Only for a running ring. May say what is so already. */
 	void (*ring_enable)(void *ctx, uint32_t index, bool enabled);
-	/* Notification fds: a non-blocking eventfd or -1. The owner takes it and closes it. */
+	/*
+	 * Notification fds: a non-blocking eventfd or -1. The owner takes it and closes it.
+	 * At any time, running or not; an fd holds until it is replaced or the session ends.
+	 *
+	 * The front-end shares the open file and can make it blocking again.
+	 */
 	void (*ring_kick)(void *ctx, uint32_t index, int fd);
 	void (*ring_call)(void *ctx, uint32_t index, int fd);
 	void (*ring_err)(void *ctx, uint32_t index, int fd);
-	/* The guest's address, to be announced to the other ports (SEND_RARP). */
+	/* The guest's address, unicast, to be announced to the other ports (SEND_RARP). */
 	void (*send_rarp)(void *ctx, const uint8_t mac[6]);
-	/* NET_SET_MTU; -EINVAL refuses. */
+	/* NET_SET_MTU, any value; a negative errno refuses it. */
 	int (*set_mtu)(void *ctx, uint64_t mtu);
 };
 
 struct vhost_user_config {
 	const char *path;     /* socket */
 	const char *name;     /* port, for logs */
-	uint64_t features;    /* virtio features offered, with VHOST_USER_F_PROTOCOL_FEATURES */
+	uint64_t features;    /* offered: virtio's, and VHOST_USER_F_PROTOCOL_FEATURES if wanted */
 	uint32_t queue_pairs; /* 1 .. BASE_QUEUES_MAX */
 	const struct vhost_user_ops *ops;
 	void *ctx;
@@ -102,32 +119,40 @@ enum vhost_user_state { VHOST_USER_LISTENING, VHOST_USER_CONNECTED };
 /* For telemetry; a snapshot. */
 struct vhost_user_status {
 	enum vhost_user_state state;
-	uint64_t features;          /* negotiated */
+	uint64_t features;	    /* negotiated */
 	uint64_t protocol_features; /* negotiated */
 	uint32_t n_mem_slots;
 	uint64_t mem_bytes;
 	uint64_t n_connects;
-	char last_error[VHOST_USER_ERROR_MAX]; /* why the last session ended or message failed; "" if never */
+	/* Why the last session ended or the last message was refused; "" if never. */
+	char last_error[VHOST_USER_ERROR_MAX];
 };
 
 /*
  * Listen. A socket file that nobody listens on is replaced; -EADDRINUSE when
- * somebody does; other negative errnos from the socket calls. config and the strings in it
- * are copied; ops and ctx must outlive the endpoint.
+ * somebody does; -ENOTSOCK when the path is another kind of file; -ENAMETOOLONG; -EINVAL
+ * queue_pairs; other negative errnos from the socket calls. config and the strings in it
+ * are copied; ops, all of them set, and ctx must outlive the endpoint.
  */
 int vhost_user_listen(
 	struct event_base *base, const struct vhost_user_config *config, struct vhost_user **out);
-/* Ends the session if any (ops->disconnected is called), removes the socket file, frees. */
+/*
+ * Ends the session if any (ops->disconnected is called), removes the socket
+ * file if it is still the one made here, frees. Not from inside an ops function.
+ */
 void vhost_user_close(struct vhost_user *vu);
 
-/* The answer to ops->ring_stop. */
+/* The answer to ops->ring_stop, also from inside it. Ignored if that ring is not stopping. */
 void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint16_t base);
-/* The owner cannot go on with this front-end (memory lost): end the session, as disconnected(reason). */
+/*
+ * The owner cannot go on with this front-end (memory lost): end the session, as
+ * disconnected(reason). Also from inside an ops function: then it ends when that has returned.
+ */
 void vhost_user_disconnect(struct vhost_user *vu, const char *reason);
 
 void vhost_user_status(const struct vhost_user *vu, struct vhost_user_status *status);
 
-/* Names of virtio-net and protocol feature bits, for logs and telemetry; NULL: no name. bit < 64. */
+/* Names of virtio-net and protocol feature bits, for logs and telemetry; NULL: no name. */
 const char *vhost_user_feature_name(unsigned int bit);
 const char *vhost_user_protocol_feature_name(unsigned int bit);
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The endpoint: one listening socket, and who may connect to it. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "vu_priv.h"
+
+#define BACKLOG		 16
+#define ACCEPTS_PER_WAKE 16
+#define ACCEPT_RETRY_MS	 200 /* after an accept that failed for want of fds or memory */
+
+/*
+ * Is the file that is in our way a socket that nobody listens on? 0: it is.
+ * A connection is the only way to know, and the other side must cope with one.
+ */
+static int
+probe_stale(const struct sockaddr_un *sun)
+{
+	struct stat st;
+	int fd, rc = 0;
+
+	if (lstat(sun->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* EAGAIN and EPROTOTYPE: somebody is there, with a full queue or of another type. */
+	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN ||
+		errno == EPROTOTYPE)
+		rc = -EADDRINUSE;
+	else if (errno != ECONNREFUSED && errno != ENOENT)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int
+bind_fresh(int fd, const struct sockaddr_un *sun)
+{
+	int rc;
+
+	if (bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	rc = probe_stale(sun);
+	if (rc < 0)
+		return rc;
+	if (unlink(sun->sun_path) < 0 && errno != ENOENT)
+		return -errno;
+	return bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? -errno : 0;
+}
+
+static bool
+file_is_ours(const struct vhost_user *vu)
+{
+	struct stat st;
+
+	return lstat(vu->path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == vu->file_dev &&
+	       st.st_ino == vu->file_ino;
+}
+
+static int
+open_listener(struct vhost_user *vu)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd, rc;
+
+	if (strlen(vu->path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sun.sun_path, vu->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = bind_fresh(fd, &sun);
+	if (rc == 0 && lstat(vu->path, &st) < 0)
+		rc = -errno;
+	if (rc == 0) {
+		vu->file_dev = st.st_dev;
+		vu->file_ino = st.st_ino;
+		vu->listen_fd = fd;
+		if (listen(fd, BACKLOG) == 0)
+			return 0;
+		rc = -errno;
+	}
+	close(fd);
+	vu->listen_fd = -1;
+	return rc;
+}
+
+/*
+ * A second front-end is turned away, unless the first is gone and only its
+ * end has not been read yet: then the successor came fast.
+ */
+static void
+welcome(struct vhost_user *vu, int fd)
+{
+	vu_enter(vu);
+	if (vu->s.open && vu_session_peer_gone(vu))
+		vu_session_fail(vu, "front-end closed the connection");
+	vu_leave(vu);
+	if (vu->s.open) {
+		log_limited(&vu->log_connect, WARNING,
+			"port %s: a second front-end was turned away", vu->name);
+		close(fd);
+	} else if (vu_session_open(vu, fd) < 0) {
+		log_limited(&vu->log_connect, ERR, "port %s: no memory for a session", vu->name);
+		close(fd);
+	}
+}
+
+static void
+on_connection(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct timeval retry = { 0, ACCEPT_RETRY_MS * 1000 };
+	struct vhost_user *vu = arg;
+
+	for (unsigned int i = 0; i < ACCEPTS_PER_WAKE; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			welcome(vu, fd);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		/* The connection stays in the queue and the socket readable: do not spin. */
+		log_limited(&vu->log_connect, ERR, "port %s: accept: %s; trying again in %d ms",
+			vu->name, strerror(errno), ACCEPT_RETRY_MS);
+		event_del(vu->ev_listen);
+		event_add(vu->ev_listen_retry, &retry);
+		return;
+	}
+}
+
+static void
+on_listen_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_user *vu = arg;
+
+	event_add(vu->ev_listen, NULL);
+}
+
+static void
+destroy(struct vhost_user *vu)
+{
+	if (vu->ev_listen != NULL)
+		event_free(vu->ev_listen);
+	if (vu->ev_listen_retry != NULL)
+		event_free(vu->ev_listen_retry);
+	if (vu->listen_fd >= 0) {
+		if (file_is_ours(vu))
+			unlink(vu->path);
+		close(vu->listen_fd);
+	}
+	free(vu->path);
+	free(vu->name);
+	free(vu);
+}
+
+int
+vhost_user_listen(
+	struct event_base *base, const struct vhost_user_config *config, struct vhost_user **out)
+{
+	struct vhost_user *vu;
+	int rc = -ENOMEM;
+
+	assert_control();
+	if (config->queue_pairs == 0 || config->queue_pairs > VHOST_USER_RINGS_MAX / 2)
+		return -EINVAL;
+	vu = calloc(1, sizeof(*vu));
+	if (vu == NULL)
+		return -ENOMEM;
+	vu->base = base;
+	vu->path = strdup(config->path);
+	vu->name = strdup(config->name);
+	vu->features = config->features;
+	vu->n_rings = config->queue_pairs * 2;
+	vu->ops = config->ops;
+	vu->ctx = config->ctx;
+	vu->timeout_ms = VHOST_USER_TIMEOUT_MS;
+	vu->listen_fd = -1;
+	vu->s.fd = -1;
+	if (vu->path == NULL || vu->name == NULL)
+		goto fail;
+	rc = open_listener(vu);
+	if (rc < 0)
+		goto fail;
+	vu->ev_listen = event_new(base, vu->listen_fd, EV_READ | EV_PERSIST, on_connection, vu);
+	vu->ev_listen_retry = evtimer_new(base, on_listen_retry, vu);
+	if (vu->ev_listen == NULL || vu->ev_listen_retry == NULL ||
+		event_add(vu->ev_listen, NULL) < 0) {
+		rc = -ENOMEM;
+		goto fail;
+	}
+	*out = vu;
+	return 0;
+
+fail:
+	destroy(vu);
+	return rc;
+}
+
+void
+vhost_user_close(struct vhost_user *vu)
+{
+	assert_control();
+	assert(vu->depth == 0);
+	vhost_user_disconnect(vu, "the port was closed");
+	destroy(vu);
+}
+
+void
+vhost_user_disconnect(struct vhost_user *vu, const char *reason)
+{
+	assert_control();
+	vu_enter(vu);
+	vu_session_fail(vu, "%s", reason);
+	vu_leave(vu);
+}
+
+void
+vhost_user_status(const struct vhost_user *vu, struct vhost_user_status *status)
+{
+	const struct vu_session *s = &vu->s;
+
+	assert_control();
+	*status = (struct vhost_user_status){
+		.state = s->open ? VHOST_USER_CONNECTED : VHOST_USER_LISTENING,
+		.features = s->features,
+		.protocol_features = s->protocol_features,
+		.n_mem_slots = s->gen != NULL ? s->gen->n_regions : 0,
+		.mem_bytes = s->gen != NULL ? gmem_gen_size(s->gen) : 0,
+		.n_connects = vu->n_connects,
+	};
+	memcpy(status->last_error, vu->last_error, sizeof(status->last_error));
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of this room share.
+ *
+ *   vhost_user.c  the endpoint: listen, accept, close, status
+ *   vu_session.c  one connection: framing, deadlines, replies, its end
+ *   vu_msg.c      the table of messages, dispatch, features and the small messages
+ *   vu_mem.c      memory messages
+ *   vu_ring.c     ring messages, when a ring starts, stops and moves
+ *
+ * A session never ends in the middle of a message: what wants to end it calls
+ * vu_session_fail, and the outermost vu_leave does it, so that no handler finds
+ * its state gone after an ops call.
+ */
+#ifndef VU_PRIV_H
+#define VU_PRIV_H
+
+#include <sys/types.h>
+
+#include <rte_bitops.h>
+
+#include "vhost_user.h"
+#include "vu_wire.h"
+
+struct event;
+
+#define VU_MESSAGES_PER_WAKE 16 /* then other sessions get their turn */
+#define VU_REFUSAL_MAX	     96 /* bytes; fits into an error with a message name before it */
+#define VU_PENDING	     1	/* a handler's answer waits for rings to stop */
+
+enum vu_ring_state { VU_RING_STOPPED = 0, VU_RING_RUNNING, VU_RING_STOPPING };
+
+struct vu_ring {
+	enum vu_ring_state state;
+	bool has_addr;
+	bool has_kick; /* fd or no-fd bit since the last GET_VRING_BASE */
+	bool enabled;  /* as SET_VRING_ENABLE said last, whether it runs or not */
+	uint16_t size; /* 0: not set */
+	uint16_t base;
+	uint64_t desc, avail, used; /* front-end virtual addresses */
+};
+
+/* One message, and the fds that came with it; a handler that takes one leaves -1. */
+struct vu_message {
+	struct vu_header header;
+	union vu_payload payload;
+	uint32_t n_fds;
+	int fds[VHOST_USER_FDS_MAX];
+};
+
+struct vu_session {
+	bool open;
+	int fd; /* -1: no socket, messages come through vu_message_handle only */
+	struct event *ev_read, *ev_write, *ev_paused, *ev_deadline;
+
+	/* In: the message under way, `n_in` bytes of header and payload are there. */
+	size_t n_in;
+	struct vu_message msg;
+
+	/* Out: one reply at most, since nothing is read before it is gone. */
+	size_t n_out, n_sent;
+	struct {
+		struct vu_header header;
+		uint8_t payload[sizeof(struct vu_vring_state)];
+	} VU_PACKED out;
+
+	/* A message that waits for rings to stop, and what is to be done then. */
+	uint32_t n_stopping;
+	int (*after_stop)(struct vhost_user *vu);
+	uint32_t stopped_index;	   /* GET_VRING_BASE */
+	struct gmem_gen *gen_next; /* memory messages */
+
+	bool has_features;
+	uint64_t features;
+	uint64_t protocol_features;
+	struct gmem_gen *gen; /* NULL: no memory yet */
+	struct vu_ring rings[VHOST_USER_RINGS_MAX];
+
+	bool ending;
+	char reason[VHOST_USER_ERROR_MAX];
+};
+
+struct vhost_user {
+	struct event_base *base;
+	char *path, *name;
+	uint64_t features;
+	uint32_t n_rings;
+	const struct vhost_user_ops *ops;
+	void *ctx;
+	unsigned int timeout_ms;
+
+	int listen_fd;
+	struct event *ev_listen, *ev_listen_retry;
+	dev_t file_dev; /* the socket file that is ours */
+	ino_t file_ino;
+
+	unsigned int depth; /* vu_enter without vu_leave */
+	uint64_t n_connects;
+	struct base_ratelimit log_error, log_connect;
+	char refusal[VU_REFUSAL_MAX]; /* why the message in hand is refused */
+	char last_error[VHOST_USER_ERROR_MAX];
+	struct vu_session s;
+};
+
+/* vu_session.c */
+int vu_session_open(struct vhost_user *vu, int fd);
+/* Ask for the session's end; the first reason stays. */
+void vu_session_fail(struct vhost_user *vu, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Has the peer hung up, whether or not it left something to read? */
+bool vu_session_peer_gone(const struct vhost_user *vu);
+/* Queue and try to send a reply to the message in hand; size bytes of payload. */
+void vu_session_reply(struct vhost_user *vu, uint32_t request, const void *payload, size_t size);
+/* Wait for what the session's state allows: write, or read, or only the peer's end. */
+void vu_session_arm(struct vhost_user *vu);
+void vu_enter(struct vhost_user *vu);
+void vu_leave(struct vhost_user *vu);
+
+/* vu_msg.c */
+/*
+ * Handle one whole message, header checked: the parser's entry without a
+ * socket. Takes all fds. The reply, if any, goes to vu_session_reply.
+ */
+void vu_message_handle(struct vhost_user *vu, struct vu_message *msg);
+/* Answer the message in hand: 0 or a negative errno with vu->refusal set. */
+void vu_message_finish(struct vhost_user *vu, int rc);
+/* Say why a message is refused; returns -err. */
+int vu_refuse(struct vhost_user *vu, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void vu_message_close_fds(struct vu_message *msg);
+
+/* vu_mem.c */
+int vu_set_mem_table(struct vhost_user *vu, struct vu_message *msg);
+int vu_get_max_mem_slots(struct vhost_user *vu, struct vu_message *msg);
+int vu_add_mem_reg(struct vhost_user *vu, struct vu_message *msg);
+int vu_rem_mem_reg(struct vhost_user *vu, struct vu_message *msg);
+
+/* vu_ring.c */
+int vu_set_vring_num(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_addr(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_base(struct vhost_user *vu, struct vu_message *msg);
+int vu_get_vring_base(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_kick(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_call(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_err(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_vring_enable(struct vhost_user *vu, struct vu_message *msg);
+
+/* vu_ring_run.c */
+/*
+ * Stopping. A handler brackets its vu_ring_stop calls with vu_stops_begin and
+ * vu_stops_end; `after` runs when the last answer is there, at once inside
+ * vu_stops_end if it already is. Its result is the message's.
+ */
+void vu_stops_begin(struct vhost_user *vu, int (*after)(struct vhost_user *vu));
+void vu_ring_stop(struct vhost_user *vu, uint32_t index);
+int vu_stops_end(struct vhost_user *vu);
+bool vu_ring_translate(const struct gmem_gen *gen, uint32_t index, const struct vu_ring *ring,
+	struct vhost_user_ring *out);
+/* Start the ring if all that it needs is there. */
+int vu_ring_try_start(struct vhost_user *vu, uint32_t index);
+int vu_rings_try_start(struct vhost_user *vu);
+bool vu_rings_any_running(const struct vhost_user *vu);
+
+#endif

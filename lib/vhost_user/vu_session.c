@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One connection: messages come in pieces, replies may have to wait, and a
+ * front-end that stops in the middle of either is cut off at a deadline.
+ *
+ * The session is in one of three states, which decide what it waits for:
+ * a reply is queued (writable), rings are stopping (the peer's end only),
+ * else it reads. So at most one reply is ever queued.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "vu_priv.h"
+
+void
+vu_session_fail(struct vhost_user *vu, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!vu->s.open || vu->s.ending)
+		return;
+	vu->s.ending = true;
+	va_start(ap, fmt);
+	vsnprintf(vu->s.reason, sizeof(vu->s.reason), fmt, ap);
+	va_end(ap);
+}
+
+static void
+free_event(struct event **ev)
+{
+	if (*ev != NULL)
+		event_free(*ev);
+	*ev = NULL;
+}
+
+/* Everything of the session goes, then the owner is told: it may look at the status. */
+static void
+session_end(struct vhost_user *vu)
+{
+	struct vu_session *s = &vu->s;
+	char reason[VHOST_USER_ERROR_MAX];
+
+	memcpy(reason, s->reason, sizeof(reason));
+	memcpy(vu->last_error, reason, sizeof(reason));
+	free_event(&s->ev_read);
+	free_event(&s->ev_write);
+	free_event(&s->ev_paused);
+	free_event(&s->ev_deadline);
+	vu_message_close_fds(&s->msg);
+	if (s->fd >= 0)
+		close(s->fd);
+	gmem_gen_unref(s->gen);
+	gmem_gen_unref(s->gen_next);
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	log_limited(&vu->log_connect, NOTICE, "port %s: session ended: %s", vu->name, reason);
+	vu->ops->disconnected(vu->ctx, reason);
+}
+
+void
+vu_enter(struct vhost_user *vu)
+{
+	vu->depth++;
+}
+
+void
+vu_leave(struct vhost_user *vu)
+{
+	if (vu->depth == 1 && vu->s.open && vu->s.ending)
+		session_end(vu);
+	vu->depth--;
+}
+
+bool
+vu_session_peer_gone(const struct vhost_user *vu)
+{
+	struct pollfd pfd = { .fd = vu->s.fd, .events = POLLRDHUP };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+static void
+deadline_start(struct vhost_user *vu)
+{
+	struct timeval tv = { vu->timeout_ms / 1000, vu->timeout_ms % 1000 * 1000 };
+
+	if (!event_pending(vu->s.ev_deadline, EV_TIMEOUT, NULL))
+		event_add(vu->s.ev_deadline, &tv);
+}
+
+/* Add or delete, but only on a change: both are system calls. */
+static void
+want(struct event *ev, short what, bool wanted)
+{
+	if (wanted == (event_pending(ev, what, NULL) != 0))
+		return;
+	if (wanted)
+		event_add(ev, NULL);
+	else
+		event_del(ev);
+}
+
+void
+vu_session_arm(struct vhost_user *vu)
+{
+	struct vu_session *s = &vu->s;
+	bool writes = s->n_out > 0, stops = s->n_stopping > 0 && !writes;
+
+	if (!s->open || s->ending || s->fd < 0)
+		return;
+	/* Edge- and level-triggered events of one fd may not be pending together. */
+	if (!stops)
+		want(s->ev_paused, EV_READ, false);
+	want(s->ev_read, EV_READ, !writes && !stops);
+	want(s->ev_write, EV_WRITE, writes);
+	if (stops)
+		want(s->ev_paused, EV_READ, true);
+	if (writes || s->n_in > 0)
+		deadline_start(vu);
+	else
+		event_del(s->ev_deadline);
+}
+
+static void
+flush(struct vhost_user *vu)
+{
+	struct vu_session *s = &vu->s;
+
+	while (s->n_sent < s->n_out) {
+		ssize_t n = send(s->fd, (const uint8_t *)&s->out + s->n_sent, s->n_out - s->n_sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0)
+			s->n_sent += n;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		else if (errno == EPIPE || errno == ECONNRESET)
+			return vu_session_fail(vu, "front-end closed the connection");
+		else if (errno != EINTR)
+			return vu_session_fail(vu, "cannot send: %s", strerror(errno));
+	}
+	s->n_out = 0;
+	s->n_sent = 0;
+}
+
+void
+vu_session_reply(struct vhost_user *vu, uint32_t request, const void *payload, size_t size)
+{
+	struct vu_session *s = &vu->s;
+
+	assert(s->n_out == 0 && size <= sizeof(s->out.payload));
+	s->out.header = (struct vu_header){
+		.request = request,
+		.flags = VU_FLAG_VERSION | VU_FLAG_REPLY,
+		.size = size,
+	};
+	memcpy(s->out.payload, payload, size);
+	s->n_out = sizeof(s->out.header) + size;
+	if (s->fd >= 0)
+		flush(vu);
+}
+
+/* fds may come with any part of a message; they are counted when it is whole. */
+static void
+collect_fds(struct vhost_user *vu, struct msghdr *mh)
+{
+	struct vu_message *msg = &vu->s.msg;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (msg->n_fds < VHOST_USER_FDS_MAX) {
+				msg->fds[msg->n_fds++] = fd;
+			} else {
+				close(fd);
+				vu_session_fail(vu, "more than %d file descriptors in a message",
+					VHOST_USER_FDS_MAX);
+			}
+		}
+	}
+	if ((mh->msg_flags & MSG_CTRUNC) != 0)
+		vu_session_fail(vu,
+			"file descriptors were lost: more than %d came, or this process has too "
+			"many open",
+			VHOST_USER_FDS_MAX);
+}
+
+/* As recv, with errno; 0: the peer closed. */
+static ssize_t
+receive_part(struct vhost_user *vu, void *to, size_t size)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = to, .iov_len = size };
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	do {
+		n = recvmsg(vu->s.fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		collect_fds(vu, &mh);
+	return n;
+}
+
+/* Without a header that holds nobody knows where the next message begins. */
+static void
+check_header(struct vhost_user *vu, const struct vu_header *header)
+{
+	if ((header->flags & VU_FLAG_VERSION_MASK) != VU_FLAG_VERSION)
+		vu_session_fail(vu, "message %u of protocol version %u", header->request,
+			header->flags & VU_FLAG_VERSION_MASK);
+	else if ((header->flags & VU_FLAG_REPLY) != 0)
+		vu_session_fail(vu, "message %u is a reply to nothing", header->request);
+	else if (header->size > VHOST_USER_PAYLOAD_MAX)
+		vu_session_fail(vu, "message %u has %u bytes, the limit is %d", header->request,
+			header->size, VHOST_USER_PAYLOAD_MAX);
+}
+
+/* true: a whole message is there. false: nothing more to read now, or the session is ending. */
+static bool
+receive(struct vhost_user *vu)
+{
+	struct vu_session *s = &vu->s;
+	struct vu_header *header = &s->msg.header;
+
+	for (;;) {
+		uint8_t *to = (uint8_t *)header + s->n_in;
+		size_t left = sizeof(*header) - s->n_in;
+		ssize_t n;
+
+		if (s->n_in >= sizeof(*header)) {
+			to = s->msg.payload.bytes + (s->n_in - sizeof(*header));
+			left = sizeof(*header) + header->size - s->n_in;
+			if (left == 0)
+				return true;
+		}
+		n = receive_part(vu, to, left);
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return false;
+		if (n < 0 && errno != ECONNRESET)
+			vu_session_fail(vu, "cannot receive: %s", strerror(errno));
+		else if (n <= 0)
+			vu_session_fail(vu, "front-end closed the connection%s",
+				s->n_in > 0 ? " in the middle of a message" : "");
+		else
+			s->n_in += n;
+		if (s->n_in == sizeof(*header))
+			check_header(vu, header);
+		if (s->ending)
+			return false;
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_user *vu = arg;
+	struct vu_session *s = &vu->s;
+
+	vu_enter(vu);
+	for (unsigned int i = 0; i < VU_MESSAGES_PER_WAKE && receive(vu); i++) {
+		s->n_in = 0;
+		event_del(s->ev_deadline);
+		vu_message_handle(vu, &s->msg);
+		if (s->ending || s->n_out > 0 || s->n_stopping > 0)
+			break;
+	}
+	vu_session_arm(vu);
+	vu_leave(vu);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_user *vu = arg;
+
+	vu_enter(vu);
+	flush(vu);
+	vu_session_arm(vu);
+	vu_leave(vu);
+}
+
+/* Rings are stopping: data stays where it is, but an end is an end. */
+static void
+on_paused(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_user *vu = arg;
+
+	vu_enter(vu);
+	if (vu_session_peer_gone(vu))
+		vu_session_fail(vu, "front-end closed the connection");
+	vu_leave(vu);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_user *vu = arg;
+
+	vu_enter(vu);
+	if (vu->s.n_out > 0)
+		vu_session_fail(vu, "a reply was not read within %u ms", vu->timeout_ms);
+	else
+		vu_session_fail(vu, "half a message, and silence for %u ms", vu->timeout_ms);
+	vu_leave(vu);
+}
+
+int
+vu_session_open(struct vhost_user *vu, int fd)
+{
+	struct vu_session *s = &vu->s;
+
+	assert(!s->open);
+	memset(s, 0, sizeof(*s));
+	s->fd = fd;
+	if (fd >= 0) {
+		s->ev_read = event_new(vu->base, fd, EV_READ | EV_PERSIST, on_readable, vu);
+		s->ev_write = event_new(vu->base, fd, EV_WRITE | EV_PERSIST, on_writable, vu);
+		s->ev_paused = event_new(vu->base, fd, EV_READ | EV_ET | EV_PERSIST, on_paused, vu);
+		s->ev_deadline = evtimer_new(vu->base, on_deadline, vu);
+		if (s->ev_read == NULL || s->ev_write == NULL || s->ev_paused == NULL ||
+			s->ev_deadline == NULL) {
+			free_event(&s->ev_read);
+			free_event(&s->ev_write);
+			free_event(&s->ev_paused);
+			free_event(&s->ev_deadline);
+			s->fd = -1;
+			return -ENOMEM;
+		}
+	}
+	s->open = true;
+	vu->n_connects++;
+	vu_enter(vu);
+	log_limited(&vu->log_connect, INFO, "port %s: front-end connected", vu->name);
+	vu->ops->connected(vu->ctx);
+	vu_session_arm(vu);
+	vu_leave(vu);
+	return 0;
+}
