@@ -3,7 +3,7 @@
 #include <rte_malloc.h>
 #include <rte_random.h>
 
-#include "fdb_impl.h"
+#include "fdb_priv.h"
 #include "quiesce.h"
 
 /* The table is visited once a second by this many ticks. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What workers do per burst: look up, learn. */
-#include "fdb_impl.h"
+#include "fdb_priv.h"
 
 /* Entries of n keys that the cache does not have into e[]; NULL where not known. Remembers those
  * found. */

@@ -4,7 +4,7 @@
 #include <rte_launch.h>
 #include <rte_random.h>
 
-#include "fdb_impl.h"
+#include "fdb_priv.h"
 #include "quiesce.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "fdb_impl.h"
+#include "fdb_priv.h"
 #include "quiesce.h"
 #include "unit.h"
 

@@ -5,13 +5,24 @@
  *
  * Rules (IEEE 802.1Q): a source address that is multicast or zero is dropped;
  * 01:80:C2:00:00:00 .. 0F are not forwarded (8.6.3); a frame never leaves by
- * the port it came from; unknown unicast, multicast and broadcast leave by all other ports.
+ * the port it came from; unknown unicast, multicast and broadcast leave by all other ports
+ * that are up. Ports that are down are left out of a flood uncounted, like a cable that is not
+ * plugged in; a frame *for* such a port is still given to it, to count it by name.
+ *
+ * Order: frames from one queue to one port leave in the order they came in, flooded
+ * ones among them too.
  *
  * Only the first segment of a frame is read, which is private to the switch
- * (virtq.h): a guest cannot change a header after it was checked.
+ * (virtq.h): a guest cannot change a header after it was checked. A first
+ * segment without a whole Ethernet header is a drop (runt).
  *
- * Ownership: l2_burst takes all frames: each is transmitted or freed and counted.
- * Threads: one struct l2 per worker; l2_burst on that worker.
+ * A flooded frame is not copied: every receiver gets the same mbuf, its segments' reference
+ * counts raised. No receiver may write into it (port.h).
+ *
+ * Ownership: l2_burst takes all frames: each is transmitted or freed and counted. The array is the
+ * caller's, its content undefined afterwards.
+ * Threads: one struct l2 per worker; l2_burst on that worker, between two checkpoints.
+ * Limits: a burst costs at most one tx_burst per port that is up.
  */
 #ifndef L2_H
 #define L2_H

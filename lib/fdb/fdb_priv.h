@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What fdb's own files share. See fdb.h for the writer rule. */
-#ifndef FDB_IMPL_H
-#define FDB_IMPL_H
+#ifndef FDB_PRIV_H
+#define FDB_PRIV_H
 
 #include <rte_hash.h>
 #include <rte_spinlock.h>

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Classify a burst, learn its sources, look its destinations up. */
+#include <rte_byteorder.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+
+#include "l2_priv.h"
+
+/* Addresses as fdb_key has them: in wire order, as a number of 48 bits. */
+#define MAC_GROUP_BIT	   (UINT64_C(1) << 40)
+#define MAC_LINK_LOCAL	   UINT64_C(0x0180c2000000)
+#define MAC_LINK_LOCAL_LOW UINT64_C(0xf)
+
+#define NOT_UNICAST UINT8_MAX
+
+/* What pass 1 finds out of a burst. Equal neighbours share a key. */
+struct classified {
+	uint16_t n, n_src, n_dst;
+	uint8_t dst_of[BASE_BURST]; /* per frame: index into dst, or NOT_UNICAST */
+	uint64_t src[BASE_BURST], dst[BASE_BURST];
+};
+
+struct l2 *
+l2_create(struct fdb *fdb, int socket_id)
+{
+	assert_control();
+	struct l2 *l2 = rte_zmalloc_socket("l2", sizeof(*l2), RTE_CACHE_LINE_SIZE, socket_id);
+	if (l2 != NULL)
+		l2->fdb = fdb;
+	return l2;
+}
+
+void
+l2_destroy(struct l2 *l2)
+{
+	assert_control();
+	rte_free(l2);
+}
+
+/* Why a frame goes nowhere, or STATS_DROP_MAX. */
+static inline enum stats_drop
+refuse_one(uint64_t src, uint64_t dst)
+{
+	if (unlikely(src == 0 || (src & MAC_GROUP_BIT) != 0))
+		return STATS_DROP_SRC_INVALID;
+	if (unlikely((dst & ~MAC_LINK_LOCAL_LOW) == MAC_LINK_LOCAL))
+		return STATS_DROP_LINK_LOCAL;
+	return STATS_DROP_MAX;
+}
+
+/* Pass 1: reads every header once. Leaves the frames that go on in pkts[0 .. c->n - 1]. */
+static void
+classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified *c)
+{
+	uint64_t last_src = 0,
+		 last_dst = 0; /* not a valid source; a group address is never last_dst */
+	uint16_t n_kept = 0, n_src = 0, n_dst = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		if (unlikely(m->data_len < RTE_ETHER_HDR_LEN)) {
+			l2_drop(in, STATS_DROP_RUNT, &m, 1);
+			continue;
+		}
+		/* Bytes 0-7 and 4-11: destination and source, each with two neighbours. */
+		const unaligned_uint64_t *head = rte_pktmbuf_mtod(m, const unaligned_uint64_t *);
+		const unaligned_uint64_t *mid =
+			rte_pktmbuf_mtod_offset(m, const unaligned_uint64_t *, 4);
+		uint64_t dst = rte_be_to_cpu_64(*head) >> 16;
+		uint64_t src = rte_be_to_cpu_64(*mid) & UINT64_C(0xffffffffffff);
+
+		enum stats_drop reason = refuse_one(src, dst);
+		if (unlikely(reason != STATS_DROP_MAX)) {
+			l2_drop(in, reason, &m, 1);
+			continue;
+		}
+		if (src != last_src)
+			c->src[n_src++] = last_src = src;
+		if (unlikely((dst & MAC_GROUP_BIT) != 0)) {
+			c->dst_of[n_kept] = NOT_UNICAST;
+		} else {
+			if (n_dst == 0 || dst != last_dst)
+				c->dst[n_dst++] = last_dst = dst;
+			c->dst_of[n_kept] = n_dst - 1;
+		}
+		pkts[n_kept++] = m;
+	}
+	c->n = n_kept;
+	c->n_src = n_src;
+	c->n_dst = n_dst;
+}
+
+/* The general case of pass 3: several destinations, or none. */
+static void
+send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const struct classified *c,
+	struct port *const *at)
+{
+	struct port *to[BASE_BURST];
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < c->n; i++) {
+		struct port *port = c->dst_of[i] == NOT_UNICAST ? NULL : at[c->dst_of[i]];
+		if (unlikely(port == in)) {
+			l2_drop(in, STATS_DROP_HAIRPIN, &pkts[i], 1);
+			continue;
+		}
+		pkts[n] = pkts[i];
+		to[n++] = port;
+	}
+	if (n > 0)
+		l2_send(l2, in, pkts, to, n);
+}
+
+void
+l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct classified c;
+	struct port *at[BASE_BURST];
+	uint16_t ids[BASE_BURST];
+
+	assert(n > 0 && n <= BASE_BURST);
+	classify(in, pkts, n, &c);
+	if (unlikely(c.n == 0))
+		return;
+
+	uint16_t n_refused = fdb_learn_burst(l2->fdb, &l2->cache, in->id, c.src, c.n_src);
+	if (unlikely(n_refused > 0))
+		stats_self(in->stats)->fdb_refused += n_refused;
+
+	fdb_lookup_burst(l2->fdb, &l2->cache, c.dst, ids, c.n_dst);
+	for (uint16_t i = 0; i < c.n_dst; i++)
+		at[i] = port_get(ids[i]); /* NULL: unknown, or the port is gone */
+
+	/* One destination, the common case: nothing to sort. dst_of[0] is then 0 or NOT_UNICAST for
+	 * all. */
+	bool all_unicast = true;
+	if (c.n_dst == 1) {
+		for (uint16_t i = 0; i < c.n; i++)
+			all_unicast &= c.dst_of[i] == 0;
+		if (likely(all_unicast && at[0] != NULL && at[0] != in)) {
+			at[0]->ops->tx_burst(at[0], pkts, c.n);
+			return;
+		}
+	}
+	send_mixed(l2, in, pkts, &c, at);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sort a burst by destination and send it: one tx_burst per port. */
+#include <string.h>
+
+#include "l2_priv.h"
+
+/* Who gets flooded frames; decided once per burst, since reference counts depend on it. */
+struct receivers {
+	uint16_t n;
+	struct port *ports[BASE_PORTS_MAX];
+	bool has[BASE_PORTS_MAX]; /* by port id */
+};
+
+static void
+find_receivers(const struct port *in, struct receivers *r)
+{
+	struct port *port;
+
+	r->n = 0;
+	memset(r->has, 0, sizeof(r->has));
+	PORT_FOREACH (port) {
+		if (port == in || !__atomic_load_n(&port->up, __ATOMIC_RELAXED))
+			continue;
+		r->ports[r->n++] = port;
+		r->has[port->id] = true;
+	}
+}
+
+static inline struct l2_group *
+group_find(struct l2 *l2, const struct port *port)
+{
+	uint8_t index = l2->group_of[port->id];
+	return index > 0 ? &l2->groups[index - 1] : NULL;
+}
+
+static inline struct l2_group *
+group_make(struct l2 *l2, struct port *port)
+{
+	struct l2_group *g = &l2->groups[l2->n_groups];
+
+	g->port = port;
+	g->n = 0;
+	g->floods = false;
+	l2->group_of[port->id] = ++l2->n_groups;
+	return g;
+}
+
+static void
+send_groups(struct l2 *l2)
+{
+	for (uint16_t i = 0; i < l2->n_groups; i++) {
+		struct l2_group *g = &l2->groups[i];
+		l2->group_of[g->port->id] = 0;
+		g->port->ops->tx_burst(g->port, g->pkts, g->n);
+	}
+	l2->n_groups = 0;
+}
+
+/* One mbuf for n receivers: each of its segments is freed n times. */
+static inline void
+share(struct rte_mbuf *m, uint16_t n)
+{
+	if (n == 1)
+		return;
+	for (; m != NULL; m = m->next)
+		rte_mbuf_refcnt_update(m, n - 1);
+}
+
+/* Some frames are flooded. Ports that get unicast frames too have a group, which takes the flooded
+ * ones in order. */
+static void
+send_flooded(struct l2 *l2, const struct receivers *r, struct rte_mbuf **pkts,
+	struct port *const *to, uint16_t n)
+{
+	struct rte_mbuf *flood[BASE_BURST], *copy[BASE_BURST];
+	uint16_t n_flood = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (to[i] == NULL) {
+			share(pkts[i], r->n);
+			flood[n_flood++] = pkts[i];
+			for (uint16_t j = 0; j < l2->n_groups; j++) {
+				struct l2_group *g = &l2->groups[j];
+				if (g->floods)
+					g->pkts[g->n++] = pkts[i];
+			}
+			continue;
+		}
+		struct l2_group *g = group_find(l2, to[i]);
+		if (g == NULL) {
+			g = group_make(l2, to[i]);
+			g->floods = r->has[to[i]->id];
+			if (g->floods) {
+				memcpy(g->pkts, flood, n_flood * sizeof(flood[0]));
+				g->n = n_flood;
+			}
+		}
+		g->pkts[g->n++] = pkts[i];
+	}
+	for (uint16_t i = 0; i < r->n; i++) {
+		if (group_find(l2, r->ports[i]) != NULL)
+			continue;
+		/* A port may write into the array it is given. */
+		memcpy(copy, flood, n_flood * sizeof(flood[0]));
+		r->ports[i]->ops->tx_burst(r->ports[i], copy, n_flood);
+	}
+	send_groups(l2);
+}
+
+static void
+send_unicast(struct l2 *l2, struct rte_mbuf **pkts, struct port *const *to, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct l2_group *g = group_find(l2, to[i]);
+		if (g == NULL)
+			g = group_make(l2, to[i]);
+		g->pkts[g->n++] = pkts[i];
+	}
+	send_groups(l2);
+}
+
+/* Nobody is there to flood to. Returns how many frames are left; their order stays. */
+static uint16_t
+drop_flooded(struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
+{
+	uint16_t n_left = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (to[i] == NULL) {
+			l2_drop(in, STATS_DROP_NO_RECEIVER, &pkts[i], 1);
+			continue;
+		}
+		pkts[n_left] = pkts[i];
+		to[n_left++] = to[i];
+	}
+	return n_left;
+}
+
+void
+l2_send(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
+{
+	struct receivers r;
+	uint16_t n_flood = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		n_flood += to[i] == NULL;
+	if (n_flood == 0) {
+		send_unicast(l2, pkts, to, n);
+		return;
+	}
+	find_receivers(in, &r);
+	if (r.n == 0) {
+		n = drop_flooded(in, pkts, to, n);
+		send_unicast(l2, pkts, to, n);
+		return;
+	}
+	stats_self(in->stats)->flooded += n_flood;
+	send_flooded(l2, &r, pkts, to, n);
+}
