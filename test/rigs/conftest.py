@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rigs: the switch between front-ends that nobody here wrote."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "usertools"))
+
+from vstools.switch import Switch, write_config  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=os.path.join(TOP, "build"), help="build folder")
+    parser.addoption("--cache", default=os.path.join(TOP, "build-cache"),
+                     help="where downloads are kept")
+    parser.addoption("--full", action="store_true", help="also the slow variants")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "full: runs only with --full")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--full"):
+        return
+    full = [i for i in items if i.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=full)
+    items[:] = [i for i in items if i not in full]
+
+
+@pytest.fixture
+def start_switch(request, tmp_path):
+    """start_switch({port: {key: value}}) runs the switch on these vhost-user ports.
+
+    A test that passed so far fails when the switch then does not end in order.
+    """
+    started = []
+
+    def start(ports, switch=None):
+        config = tmp_path / "switch.conf"
+        write_config(config, tmp_path, ports, {"hugepages": "no", **(switch or {})})
+        binary = os.path.join(request.config.getoption("--build"), "app", "vhost-switch")
+        started.append(Switch(binary, config, tmp_path))
+        started[-1].wait_ready()
+        return started[-1]
+
+    yield start
+    for switch in started:
+        try:
+            assert switch.stop() == 0, f"exit code of the switch:\n{switch.output()[-2000:]}"
+        finally:
+            switch.kill()
+    assert not list(tmp_path.glob("*.sock")), "sockets are left behind"
+
+
+@pytest.fixture(scope="session")
+def guest_image(request):
+    """Folder with the kernel and the initrd that guests boot from."""
+    folder = os.path.join(request.config.getoption("--cache"), "guest-image")
+    subprocess.run([os.path.join(HERE, "guest-image"), folder], check=True,
+                   stdin=subprocess.DEVNULL)
+    return folder

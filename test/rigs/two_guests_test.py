@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two Linux guests in QEMU talk through the switch."""
+
+import pytest
+
+from guest import Guest
+
+MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+ADDRESSES = ("10.0.0.1", "10.0.0.2")
+GUEST_SECONDS = 90
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+@pytest.mark.parametrize("mergeable", [True, False], ids=["mergeable", "big_buffers"])
+def test_two_linux_guests_ping_and_transfer_files_intact(
+        start_switch, guest_image, tmp_path, pairs, mergeable):
+    names = ["vm1", "vm2"]
+    start_switch({name: {"queues": pairs} for name in names})
+    guests = []
+    try:
+        for i, name in enumerate(names):
+            guests.append(Guest(
+                guest_image, tmp_path, name, tmp_path / f"{name}.sock", MACS[i], ADDRESSES[i],
+                ADDRESSES[1 - i], pairs, mergeable))
+        codes = [g.job_code(GUEST_SECONDS) for g in guests]
+    finally:
+        for g in guests:
+            g.kill()
+            print(f"--- {g.name}\n{g.output()}{g.console()}")
+    assert codes == [0, 0]

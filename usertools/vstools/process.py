@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Child processes that never outlive us, and where they may run."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def cpus():
+    """The CPUs for (guests, worker): one each, and the worker has the last.
+
+    A polling worker and its guests on one CPU make everything crawl; with one
+    CPU only there is no choice.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[0], allowed[-1]
+
+
+def wait_for(condition, seconds, what):
+    """Poll until condition() is true and return its value; TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
+class Process:
+    """A command whose output goes to a file, and that dies with this process."""
+
+    def __init__(self, name, argv, log, cpu=None):
+        def in_child():
+            # SIGKILL of the parent runs no handler of ours; the kernel does this.
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if cpu is not None:
+                os.sched_setaffinity(0, {cpu})
+
+        self.name = name
+        self.log = log
+        with open(log, "wb") as out:
+            self.child = subprocess.Popen(
+                [str(a) for a in argv],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                preexec_fn=in_child,
+                # A Ctrl-C at the terminal is ours to handle, in our order.
+                start_new_session=True,
+            )
+
+    def say(self, line):
+        """One line to its standard input."""
+        self.child.stdin.write(line.encode() + b"\n")
+        self.child.stdin.flush()
+
+    def output(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def running(self):
+        return self.child.poll() is None
+
+    def check_running(self):
+        """Raise, with the end of its output, when it has ended."""
+        if not self.running():
+            tail = "\n".join(self.output().splitlines()[-15:])
+            raise RuntimeError(f"{self.name} ended with {self.child.returncode}:\n{tail}")
+        return True
+
+    def wait(self, seconds):
+        """Its exit code; TimeoutError when it runs on."""
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} still runs after {seconds} s") from None
+
+    def kill(self):
+        """End it at once, if it has not ended."""
+        if self.running():
+            self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()

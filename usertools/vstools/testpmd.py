@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd with virtio-user ports: a guest without a virtual machine."""
+
+import os
+
+from vstools.process import Process, cpus, wait_for
+from vstools.telemetry import Telemetry
+
+MEMORY_MIB = 128
+
+
+class Testpmd(Process):
+    """testpmd, interactive, with one virtio-user port per socket; it starts idle."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, name="testpmd"):
+        guest_cpu, _ = cpus()
+        self.prefix = f"{name}-{os.getpid()}"
+        self.n_ports = len(sockets)
+        self.telemetry = None
+        # Both lcores on the guests' CPU. Memory that a back-end can map needs no
+        # hugepages, but must be few files.
+        argv = ["dpdk-testpmd", "--lcores", f"0@{guest_cpu},1@{guest_cpu}", "--no-huge",
+                "-m", MEMORY_MIB, "--single-file-segments", "--no-pci",
+                "--file-prefix", self.prefix]
+        for i, path in enumerate(sockets):
+            vdev = f"net_virtio_user{i},path={path},queues={queues},mrg_rxbuf={int(mergeable)}"
+            if macs:
+                vdev += f",mac={macs[i]}"
+            argv += ["--vdev", vdev]
+        argv += ["--", "-i", "--nb-cores=1", f"--rxq={queues}", f"--txq={queues}",
+                 "--total-num-mbufs=8192"]
+        if macs:
+            for i in range(len(sockets)):
+                argv.append(f"--eth-peer={i},{macs[i ^ 1]}")
+        super().__init__(name, argv, os.path.join(folder, f"{name}.log"), cpu=guest_cpu)
+
+    def wait_ready(self, seconds=20):
+        """Until all its ports are up."""
+
+        def answers():
+            self.check_running()
+            try:
+                self.telemetry = Telemetry(self.prefix)
+            except OSError:
+                return False
+            return True
+
+        wait_for(answers, seconds, "testpmd's telemetry")
+        wait_for(self.links_up, seconds, "testpmd's links")
+
+    def links_up(self):
+        self.check_running()
+        status = [self.telemetry(f"/ethdev/link_status,{i}") for i in range(self.n_ports)]
+        return all(s and s.get("status") == "UP" for s in status)
+
+    def stats(self, port):
+        """Counters since start, as /ethdev/stats gives them."""
+        return self.telemetry(f"/ethdev/stats,{port}")
+
+    def quit(self, seconds=10):
+        """End it in order; its exit code."""
+        self.say("stop")
+        self.say("quit")
+        code = self.wait(seconds)
+        self.kill()
+        return code
+
+    def kill(self):
+        if self.telemetry:
+            self.telemetry.close()
+            self.telemetry = None
+        super().kill()
