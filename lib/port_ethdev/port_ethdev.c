@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <rte_errno.h>
+
+#include "port_ethdev_priv.h"
+
+#define N_RXQ	    1
+#define LINK_POLL_S 1
+
+static const struct conf_key keys[] = {
+	{ .name = "device",
+		.type = CONF_STRING,
+		.unique = true,
+		.help = "PCI address or DPDK devargs, e.g. net_tap0,iface=tap0" },
+	{ .name = "rx-descriptors",
+		.type = CONF_UINT,
+		.deflt = "1024",
+		.min = 64,
+		.max = 8192,
+		.help = "descriptors of the receive queue" },
+	{ .name = "tx-descriptors",
+		.type = CONF_UINT,
+		.deflt = "1024",
+		.min = 64,
+		.max = 8192,
+		.help = "descriptors of each transmit queue" },
+	{ .name = NULL },
+};
+
+/*
+ * The receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
+ * any port; loans never stay in one. One burst per worker is on its way between pool and device.
+ */
+static void
+ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
+{
+	uint32_t n_tx = n_workers * conf_uint(cs, "tx-descriptors");
+
+	*out = (struct port_demand){
+		.small = n_tx,
+		.data = conf_uint(cs, "rx-descriptors") + n_tx + 2 * n_workers * BASE_BURST,
+	};
+}
+
+/* 0, or err in words. What the pools were sized for must be enough. */
+static int
+choose_descriptors(struct ethdev_port *ep, const struct conf_section *cs, char err[PORT_ERROR_MAX])
+{
+	uint16_t n_rxd = conf_uint(cs, "rx-descriptors");
+	uint16_t n_txd = conf_uint(cs, "tx-descriptors");
+
+	ep->n_rxd = n_rxd;
+	ep->n_txd = n_txd;
+	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(ep->dev_id, &ep->n_rxd, &ep->n_txd);
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX, "cannot adjust descriptors: %s", rte_strerror(-ret));
+		return ret;
+	}
+	if (ep->n_rxd > n_rxd || ep->n_txd > n_txd) {
+		snprintf(err, PORT_ERROR_MAX,
+			"the device needs rx-descriptors = %u, tx-descriptors = %u at least",
+			RTE_MAX(ep->n_rxd, n_rxd), RTE_MAX(ep->n_txd, n_txd));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info, uint64_t tx_offloads,
+	char err[PORT_ERROR_MAX])
+{
+	struct rte_eth_rxconf rxconf = info->default_rxconf;
+	struct rte_eth_txconf txconf = info->default_txconf;
+	int socket_id = rte_eth_dev_socket_id(ep->dev_id), ret = 0;
+
+	rxconf.offloads = 0;
+	txconf.offloads = tx_offloads;
+	for (uint16_t q = 0; q < N_RXQ && ret == 0; q++)
+		ret = rte_eth_rx_queue_setup(
+			ep->dev_id, q, ep->n_rxd, socket_id, &rxconf, ep->copies);
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX, "cannot set up a receive queue of %u descriptors: %s",
+			ep->n_rxd, rte_strerror(-ret));
+		return ret;
+	}
+	for (uint16_t q = 0; q < ep->port.n_txq && ret == 0; q++)
+		ret = rte_eth_tx_queue_setup(ep->dev_id, q, ep->n_txd, socket_id, &txconf);
+	if (ret != 0)
+		snprintf(err, PORT_ERROR_MAX,
+			"cannot set up %u transmit queues of %u descriptors: %s", ep->port.n_txq,
+			ep->n_txd, rte_strerror(-ret));
+	return ret;
+}
+
+/* What the transmit and receive paths must know of the device. */
+static int
+learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info, uint64_t tx_offloads,
+	char err[PORT_ERROR_MAX])
+{
+	const struct ethdev_driver *driver = ep->driver;
+	uint16_t room = rte_pktmbuf_data_room_size(ep->copies) - RTE_PKTMBUF_HEADROOM;
+
+	rte_eth_dev_get_mtu(ep->dev_id, &ep->mtu);
+	/* Two tags on top of the MTU; more than that is not one of this link's frames. */
+	ep->rx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
+	ep->tx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN;
+	if (ep->rx_frame_max > room) {
+		snprintf(err, PORT_ERROR_MAX, "frames of %u bytes do not fit buffers of %u",
+			ep->rx_frame_max, room);
+		return -EINVAL;
+	}
+
+	ep->max_segs = 1;
+	if (tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) {
+		uint16_t n = info->tx_desc_lim.nb_mtu_seg_max;
+		ep->max_segs = n > 0 ? n : UINT16_MAX;
+		if (driver->max_segs > 0)
+			ep->max_segs = RTE_MIN(ep->max_segs, driver->max_segs);
+	}
+	ep->lend = driver->reads_by_cpu;
+	ep->if_index = info->if_index;
+	return driver->check != NULL ? driver->check(ep->device, ep->mtu, err) : 0;
+}
+
+static int
+configure(struct ethdev_port *ep, const struct conf_section *cs,
+	const struct rte_eth_dev_info *info, char err[PORT_ERROR_MAX])
+{
+	/* MBUF_FAST_FREE never: frames are shared and come from several pools. */
+	struct rte_eth_conf conf = {
+		.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
+	int ret = rte_eth_dev_configure(ep->dev_id, N_RXQ, ep->port.n_txq, &conf);
+
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX,
+			"cannot configure %u receive and %u transmit queues: %s", N_RXQ,
+			ep->port.n_txq, rte_strerror(-ret));
+		return ret;
+	}
+	ret = choose_descriptors(ep, cs, err);
+	if (ret == 0)
+		ret = learn_limits(ep, info, conf.txmode.offloads, err);
+	if (ret == 0)
+		ret = setup_queues(ep, info, conf.txmode.offloads, err);
+	return ret;
+}
+
+/* How many transmit queues; 0 with err in words if the device has too few of any. */
+static uint16_t
+choose_n_txq(const struct rte_eth_dev_info *info, const struct ethdev_driver *driver,
+	unsigned int n_workers, char err[PORT_ERROR_MAX])
+{
+	if (info->max_rx_queues < N_RXQ || info->max_tx_queues < 1) {
+		snprintf(err, PORT_ERROR_MAX,
+			"the device has %u receive and %u transmit queues, one of each is needed",
+			info->max_rx_queues, info->max_tx_queues);
+		return 0;
+	}
+	if (driver->paired_queues)
+		return N_RXQ;
+	return RTE_MIN(RTE_MIN(RTE_MAX(n_workers, 1u), info->max_tx_queues), BASE_QUEUES_MAX);
+}
+
+static void
+ethdev_free(struct ethdev_port *ep)
+{
+	if (ep->timer != NULL)
+		event_free(ep->timer);
+	port_fini(&ep->port);
+	free((void *)(uintptr_t)ep->device);
+	free(ep->txq);
+	free(ep);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	ethdev_link_poll(arg);
+}
+
+/* Everything that needs only memory. */
+static struct ethdev_port *
+ethdev_alloc(const struct conf_section *cs, const struct port_env *env, uint16_t n_txq)
+{
+	struct ethdev_port *ep = aligned_alloc(RTE_CACHE_LINE_SIZE,
+		RTE_ALIGN_CEIL(sizeof(struct ethdev_port), RTE_CACHE_LINE_SIZE));
+
+	if (ep == NULL)
+		return NULL;
+	memset(ep, 0, sizeof(*ep));
+	if (port_init(&ep->port, &port_ethdev_ops, cs, N_RXQ, n_txq) != 0) {
+		free(ep);
+		return NULL;
+	}
+	ep->device = strdup(conf_string(cs, "device"));
+	ep->txq = aligned_alloc(RTE_CACHE_LINE_SIZE, n_txq * sizeof(struct ethdev_txq));
+	ep->timer = event_new(env->base, -1, EV_PERSIST, on_timer, ep);
+	if (ep->device == NULL || ep->txq == NULL || ep->timer == NULL) {
+		ethdev_free(ep);
+		return NULL;
+	}
+	for (uint16_t q = 0; q < n_txq; q++)
+		rte_spinlock_init(&ep->txq[q].lock);
+	ep->txq_shared = env->n_workers > n_txq;
+	ep->copies = env->pools.data;
+	return ep;
+}
+
+static int
+ethdev_create(const struct conf_section *cs, const struct port_env *env, struct port **out,
+	char err[PORT_ERROR_MAX])
+{
+	struct ethdev_port *ep = NULL;
+	struct rte_eth_dev_info info;
+	uint16_t dev_id;
+
+	assert_control();
+	int ret = ethdev_probe(conf_string(cs, "device"), conf_name(cs), &dev_id, err);
+	if (ret != 0)
+		return ret;
+	ret = rte_eth_dev_info_get(dev_id, &info);
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX, "cannot query the device: %s", rte_strerror(-ret));
+		goto fail;
+	}
+	const struct ethdev_driver *driver = ethdev_driver_find(info.driver_name);
+	uint16_t n_txq = choose_n_txq(&info, driver, env->n_workers, err);
+	if (n_txq == 0) {
+		ret = -EINVAL;
+		goto fail;
+	}
+	ep = ethdev_alloc(cs, env, n_txq);
+	if (ep == NULL) {
+		snprintf(err, PORT_ERROR_MAX, "out of memory");
+		ret = -ENOMEM;
+		goto fail;
+	}
+	ep->dev_id = dev_id;
+	ep->driver = driver;
+	snprintf(ep->driver_name, sizeof(ep->driver_name), "%s", info.driver_name);
+	ret = configure(ep, cs, &info, err);
+	if (ret != 0)
+		goto fail;
+	ep->port.numa_node = rte_eth_dev_socket_id(dev_id);
+	*out = &ep->port;
+	return 0;
+
+fail:
+	ethdev_release(dev_id);
+	if (ep != NULL)
+		ethdev_free(ep);
+	return ret;
+}
+
+/* A switch port must see all frames, not only those to the device's own address. */
+static void
+enter_promiscuous(struct ethdev_port *ep)
+{
+	int ret = rte_eth_promiscuous_enable(ep->dev_id);
+
+	/* Implied by promiscuous mode, and the better part of it where that is refused. */
+	rte_eth_allmulticast_enable(ep->dev_id);
+	if (ret == 0) {
+		snprintf(ep->promiscuous, sizeof(ep->promiscuous), "on");
+		return;
+	}
+	snprintf(ep->promiscuous, sizeof(ep->promiscuous), "refused: %s", rte_strerror(-ret));
+	port_error(&ep->port, "promiscuous mode %s; only frames to its own address will arrive",
+		ep->promiscuous);
+}
+
+static int
+ethdev_start(struct port *port, char err[PORT_ERROR_MAX])
+{
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+	const struct timeval period = { .tv_sec = LINK_POLL_S };
+
+	assert_control();
+	int ret = rte_eth_dev_start(ep->dev_id);
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX, "cannot start the device: %s", rte_strerror(-ret));
+		return ret;
+	}
+	ep->started = true;
+	enter_promiscuous(ep);
+	log_info("port %s: %s (%s), %u transmit queues%s", port->name, ep->device, ep->driver_name,
+		port->n_txq, ep->txq_shared ? " shared by workers" : "");
+	ethdev_link_poll(ep);
+	event_add(ep->timer, &period);
+	port->rx_active[0] = true;
+	port_queues_changed(port);
+	return 0;
+}
+
+/* The device goes on until destroy: workers may be inside its driver until then. */
+static void
+ethdev_stop(struct port *port)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+
+	assert_control();
+	event_del(ep->timer);
+	__atomic_store_n(&port->up, false, __ATOMIC_RELAXED);
+	port->rx_active[0] = false;
+	port_queues_changed(port);
+}
+
+static bool
+ethdev_stopped(struct port *port)
+{
+	return true;
+}
+
+/* Frames that a software ring holds die with it, unfreed. */
+static void
+drain(struct ethdev_port *ep)
+{
+	struct rte_mbuf *pkts[BASE_BURST];
+	uint16_t n;
+
+	for (uint32_t left = UINT16_MAX; left > 0; left -= RTE_MIN(left, n)) {
+		n = rte_eth_rx_burst(ep->dev_id, 0, pkts, BASE_BURST);
+		if (n == 0)
+			return;
+		rte_pktmbuf_free_bulk(pkts, n);
+	}
+}
+
+static void
+ethdev_destroy(struct port *port)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+
+	assert_control();
+	if (ep->started && ep->driver->hands_on)
+		drain(ep);
+	if (ep->started)
+		rte_eth_dev_stop(ep->dev_id);
+	ethdev_release(ep->dev_id);
+	ethdev_free(ep);
+}
+
+const struct port_ops port_ethdev_ops = {
+	.kind = "ethdev",
+	.keys = keys,
+	.demand = ethdev_demand,
+	.create = ethdev_create,
+	.start = ethdev_start,
+	.stop = ethdev_stop,
+	.stopped = ethdev_stopped,
+	.destroy = ethdev_destroy,
+	.rx_burst = ethdev_rx_burst,
+	.tx_burst = ethdev_tx_burst,
+	.status = ethdev_status,
+	.queue_status = ethdev_queue_status,
+};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_kvargs.h>
+
+#include "port_ethdev_priv.h"
+
+/*
+ * What af_packet's kernel ring puts before a received frame (TPACKET_V2: header, address, and
+ * alignment), rounded up; and the slot size the driver takes if nothing is said.
+ */
+#define AF_PACKET_SLOT_HEADER  96
+#define AF_PACKET_SLOT_DEFAULT 2048
+
+static int
+take_slot_size(const char *key, const char *value, void *size)
+{
+	*(unsigned long *)size = strtoul(value, NULL, 10);
+	return 0;
+}
+
+/* af_packet cuts received frames that are longer than a slot of its ring, and says nothing. */
+static int
+af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
+{
+	unsigned long size = AF_PACKET_SLOT_DEFAULT;
+	unsigned long need = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + AF_PACKET_SLOT_HEADER;
+	const char *args = strchr(devargs, ',');
+	struct rte_kvargs *kv = args != NULL ? rte_kvargs_parse(args + 1, NULL) : NULL;
+
+	if (kv != NULL) {
+		rte_kvargs_process(kv, "framesz", take_slot_size, &size);
+		rte_kvargs_free(kv);
+	}
+	if (size >= need)
+		return 0;
+	snprintf(err, PORT_ERROR_MAX, "framesz=%lu is too small for an MTU of %u: %lu are needed",
+		size, mtu, need);
+	return -EINVAL;
+}
+
+/*
+ * The allowlist, by reading each driver's transmit function (DPDK 22.11 and 24.11).
+ *
+ * net_ring stays off it: it reads nothing, it passes mbufs on to a consumer that may be another
+ * process, without our guests' memory, and may keep them for ever. af_xdp takes
+ * mbufs of its own pool without copying.
+ */
+static const struct ethdev_driver drivers[] = {
+	/* writev() per frame. Later versions take 128 segments at the most. */
+	{ .name = "net_tap",
+		.reads_by_cpu = true,
+		.paired_queues = true,
+		.stops_at_bad = true,
+		.max_segs = 64 },
+	/* Copies into the kernel's ring. */
+	{ .name = "net_af_packet",
+		.reads_by_cpu = true,
+		.kernel_limits = true,
+		.check = af_packet_check },
+	/* Frees the frame; with copy=1 it reads the first segment. */
+	{ .name = "net_null", .reads_by_cpu = true },
+	/* Writes to a file or socket; an interface may refuse a single frame. */
+	{ .name = "net_pcap", .reads_by_cpu = true, .stops_at_bad = true },
+	{ .name = "net_ring", .hands_on = true },
+};
+
+static const struct ethdev_driver careful = { .name = "" };
+
+const struct ethdev_driver *
+ethdev_driver_find(const char *name)
+{
+	for (unsigned int i = 0; i < RTE_DIM(drivers); i++) {
+		if (name != NULL && strcmp(drivers[i].name, name) == 0)
+			return &drivers[i];
+	}
+	return &careful;
+}

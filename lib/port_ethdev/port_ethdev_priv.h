@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the files of this room only. */
+#ifndef PORT_ETHDEV_PRIV_H
+#define PORT_ETHDEV_PRIV_H
+
+#include <rte_ethdev.h>
+#include <rte_spinlock.h>
+
+#include "port_ethdev.h"
+
+struct event;
+
+/* What a driver's source says and its rte_eth_dev_info does not. */
+struct ethdev_driver {
+	const char *name; /* rte_eth_dev_info.driver_name */
+	/* Transmit has read the frame with the CPU, and written nothing into it, when it returns.
+	 */
+	bool reads_by_cpu;
+	/* Transmit hands the mbuf itself to whoever receives it: that one may write into it. */
+	bool hands_on;
+	/* Refuses to be configured with other than as many transmit as receive queues. */
+	bool paired_queues;
+	/* Transmit gives back a frame that can never be sent, and all that follow it. */
+	bool stops_at_bad;
+	/* The kernel drops silently what exceeds its interface's MTU, link state is the kernel's.
+	 */
+	bool kernel_limits;
+	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
+	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
+	int (*check)(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX]);
+};
+
+/* Never NULL: a driver that is not known gets the careful answer to everything. */
+const struct ethdev_driver *ethdev_driver_find(const char *name);
+
+struct ethdev_txq {
+	rte_spinlock_t lock; /* taken only if the queue is shared */
+} BASE_CACHE_ALIGNED;
+
+struct ethdev_port {
+	struct port port; /* first */
+
+	/* Read by workers, written before port_add. */
+	const struct ethdev_driver *driver;
+	struct ethdev_txq *txq;	    /* port.n_txq */
+	struct rte_mempool *copies; /* for frames that may not be lent */
+	uint16_t dev_id;
+	uint16_t max_segs;     /* of a transmitted frame */
+	uint16_t rx_frame_max; /* bytes; what is longer was cut by the driver, or does not belong
+				  here */
+	bool txq_shared;
+	bool lend; /* guest memory may be transmitted from */
+
+	/* Written by control at any time, read by workers. Bytes of an untagged frame. */
+	uint16_t tx_frame_max;
+
+	/* Control's. */
+	struct event *timer;
+	const char *device; /* the config's devargs, copied */
+	char driver_name[32];
+	uint32_t if_index; /* of the kernel's interface behind the device; 0: none */
+	uint16_t mtu;
+	uint16_t n_rxd, n_txd; /* descriptors per queue */
+	bool started;
+	char promiscuous[64]; /* "on", or why not */
+};
+
+/*
+ * Find the one device that devargs name, probing it if need be, and make it the port's. Returns 0
+ * with the ethdev's id, or a negative errno with err in words and the device as it was.
+ */
+int ethdev_probe(
+	const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX]);
+/* Close the (stopped) device and detach it from DPDK. */
+void ethdev_release(uint16_t dev_id);
+
+/* Data path: port_ops. */
+uint16_t ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+/* Read link state and MTU; tells the port's events when the link goes down. Control, once a second.
+ */
+void ethdev_link_poll(struct ethdev_port *ep);
+
+/* Telemetry: port_ops. */
+void ethdev_status(struct port *port, struct rte_tel_data *dict);
+void ethdev_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What control and operators want to know of the device. */
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "port_ethdev_priv.h"
+#include "tel.h"
+
+/* State and MTU of a kernel interface. */
+static bool
+kernel_interface(const char name[IF_NAMESIZE], bool *running, uint16_t *mtu)
+{
+	struct ifreq flags = { 0 }, size = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	memcpy(flags.ifr_name, name, IF_NAMESIZE);
+	memcpy(size.ifr_name, name, IF_NAMESIZE);
+	bool known = ioctl(fd, SIOCGIFFLAGS, &flags) == 0 && ioctl(fd, SIOCGIFMTU, &size) == 0;
+	if (known) {
+		*running = (flags.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+		*mtu = RTE_MIN(size.ifr_mtu, UINT16_MAX);
+	}
+	close(fd);
+	return known;
+}
+
+/* Is the link up? Lowers *mtu to what the kernel's interface takes. */
+static bool
+read_link(const struct ethdev_port *ep, uint16_t *mtu)
+{
+	struct rte_eth_link link;
+	char name[IF_NAMESIZE] = "";
+	bool running;
+	uint16_t kernel_mtu;
+
+	if (rte_eth_link_get_nowait(ep->dev_id, &link) != 0)
+		return ep->port.up;
+	if (ep->if_index == 0)
+		return link.link_status == RTE_ETH_LINK_UP;
+
+	bool here = if_indextoname(ep->if_index, name) != NULL;
+	if (!ep->driver->kernel_limits) {
+		/*
+		 * A tap that was moved to another network namespace works, but its driver asks here
+		 * and finds nothing. What it refuses to take is counted in any case.
+		 */
+		return !here || link.link_status == RTE_ETH_LINK_UP;
+	}
+	if (!here || !kernel_interface(name, &running, &kernel_mtu))
+		return false;
+	*mtu = RTE_MIN(*mtu, kernel_mtu);
+	return running && link.link_status == RTE_ETH_LINK_UP;
+}
+
+void
+ethdev_link_poll(struct ethdev_port *ep)
+{
+	struct port *port = &ep->port;
+	uint16_t mtu = ep->mtu;
+	bool up = read_link(ep, &mtu);
+
+	assert_control();
+	__atomic_store_n(&ep->tx_frame_max, mtu + RTE_ETHER_HDR_LEN, __ATOMIC_RELAXED);
+	if (up == port->up)
+		return;
+	__atomic_store_n(&port->up, up, __ATOMIC_RELAXED);
+	log_notice("port %s: link %s", port->name, up ? "up" : "down");
+	if (!up)
+		port_went_down(port);
+}
+
+static void
+add_lending(const struct ethdev_port *ep, struct rte_tel_data *dict)
+{
+	const char *lending = "lent";
+
+	if (!ep->driver->reads_by_cpu)
+		lending = "copied: the driver may read a frame after it was sent";
+	else if (ep->max_segs == 1)
+		lending = "copied: the device takes frames of one segment";
+	rte_tel_data_add_dict_string(dict, "lending", lending);
+}
+
+void
+ethdev_status(struct port *port, struct rte_tel_data *dict)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+	struct rte_ether_addr mac = { 0 };
+	char words[RTE_ETHER_ADDR_FMT_SIZE];
+	struct rte_eth_stats st;
+
+	assert_control();
+	rte_eth_macaddr_get(ep->dev_id, &mac);
+	rte_ether_format_addr(words, sizeof(words), &mac);
+	rte_tel_data_add_dict_string(dict, "device", ep->device);
+	rte_tel_data_add_dict_string(dict, "driver", ep->driver_name);
+	rte_tel_data_add_dict_string(dict, "mac", words);
+	base_tel_uint(dict, "mtu", ep->tx_frame_max - RTE_ETHER_HDR_LEN);
+	rte_tel_data_add_dict_string(dict, "link", port->up ? "up" : "down");
+	rte_tel_data_add_dict_string(dict, "promiscuous", ep->promiscuous);
+	add_lending(ep, dict);
+	/* What the device lost itself, beside the port's own named drops. */
+	if (rte_eth_stats_get(ep->dev_id, &st) == 0) {
+		base_tel_uint(dict, "device_rx_missed", st.imissed);
+		base_tel_uint(dict, "device_rx_errors", st.ierrors);
+		base_tel_uint(dict, "device_rx_no_mbuf", st.rx_nombuf);
+		base_tel_uint(dict, "device_tx_errors", st.oerrors);
+	}
+}
+
+void
+ethdev_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out)
+{
+	const struct ethdev_port *ep = (const struct ethdev_port *)port;
+
+	*out = (struct port_queue_status){
+		.state = ep->started ? "running" : "stopped",
+		.size = rx ? ep->n_rxd : ep->n_txd,
+	};
+}

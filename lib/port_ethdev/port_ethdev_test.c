@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules of transmit and life, on devices that live in memory and files. */
+#include <unistd.h>
+
+#include "port_ethdev_unit.h"
+#include "tel.h"
+
+static void
+expect_refused(const char *device, const char *why)
+{
+	assert_null(unit_try("p", device));
+	if (strstr(unit_err, why) == NULL)
+		fail_msg("%s: %s", device, unit_err);
+	assert_null(strchr(unit_err, '\n'));
+}
+
+static void
+a_device_that_cannot_be_had_gives_one_line_with_the_cause(void **state)
+{
+	expect_refused("nosuchdriver0", "neither a PCI address nor the name of a driver");
+	expect_refused("0000:ff:1f.7", "there is no such device");
+	expect_refused("net_af_packet0,iface=nosuch0", "no network interface nosuch0");
+	expect_refused("net_pcap0,rx_pcap=/nonexistent", "cannot read /nonexistent");
+	expect_refused("net_null0,nosuch=1", "its driver refused it");
+	expect_refused("class=eth,mac=02:00:00:00:00:01", "names no device");
+	expect_refused("crypto_null0", "not an Ethernet device");
+}
+
+static void
+a_device_belongs_to_one_port(void **state)
+{
+	struct port *port = unit_open("first", "net_ring0");
+
+	expect_refused("net_ring0", "already used by port first");
+	assert_int_equal(unit_send(port, unit_frame(60, 1)), 1);
+	unit_close(port);
+	unit_close(unit_open("second", "net_ring0"));
+}
+
+static void
+a_driver_that_may_read_later_gets_copies_and_the_loan_ends_at_once(void **state)
+{
+	/* What is sent into a net_ring of its own comes back from it. */
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *back;
+	struct stats_worker sum;
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+
+	for (uint32_t len = UNIT_SNAPSHOT + 1; len <= 1514; len += 11, n++) {
+		assert_int_equal(unit_send(port, unit_loan(len, n, 1)), 1);
+		assert_int_equal(unit_n_returned, n + 1);
+		assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+		assert_int_equal(back->nb_segs, 1);
+		assert_int_equal(back->pkt_len, len);
+		assert_ptr_equal(back->pool, unit_env.pools.data);
+		unit_check(rte_pktmbuf_mtod(back, uint8_t *), len, n);
+		rte_pktmbuf_free(back);
+		bytes += len;
+	}
+	stats_port_sum(port->stats, &sum);
+	assert_int_equal(sum.tx_copied, n);
+	assert_int_equal(sum.tx_loaned, 0);
+	assert_int_equal(port->txq_stats[0].frames, n);
+	assert_int_equal(port->txq_stats[0].bytes, bytes);
+	assert_int_equal(port->rxq_stats[0].frames, n);
+	assert_int_equal(port->rxq_stats[0].bytes, bytes);
+	unit_close(port);
+}
+
+static void
+a_frame_without_loans_is_sent_as_it_is(void **state)
+{
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *m = unit_frame(60, 1), *back;
+
+	assert_int_equal(unit_send(port, m), 1);
+	assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+	assert_ptr_equal(back, m);
+	rte_pktmbuf_free(back);
+	unit_close(port);
+}
+
+static void
+a_flooded_frame_is_not_handed_on_to_one_who_may_write_it(void **state)
+{
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *m = unit_frame(60, 1), *back;
+
+	rte_mbuf_refcnt_update(m, 1);
+	assert_int_equal(unit_send(port, m), 1);
+	assert_int_equal(rte_mbuf_refcnt_read(m), 1);
+	assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+	assert_ptr_not_equal(back, m);
+	unit_check(rte_pktmbuf_mtod(back, uint8_t *), 60, 1);
+	rte_pktmbuf_free(back);
+	rte_pktmbuf_free(m);
+	unit_close(port);
+}
+
+static void
+received_frames_carry_this_ports_number_and_no_offloads(void **state)
+{
+	struct port *other = unit_open("other", "net_ring1");
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *m = unit_frame(60, 1), *back;
+
+	assert_int_equal(port->id, 1);
+	m->port = 77;
+	m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_RSS_HASH | RTE_MBUF_F_TX_TCP_SEG;
+	assert_int_equal(unit_send(port, m), 1);
+	assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+	assert_int_equal(back->port, 1);
+	assert_int_equal(back->ol_flags, 0);
+	rte_pktmbuf_free(back);
+	unit_close(port);
+	unit_close(other);
+}
+
+static void
+a_device_of_one_segment_gets_linear_copies(void **state)
+{
+	char path[] = "/tmp/port_ethdev_XXXXXX", device[64];
+	uint8_t bytes[2048];
+	uint32_t record[4];
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	snprintf(device, sizeof(device), "net_pcap0,tx_pcap=%s", path);
+	struct port *port = unit_open("dump", device);
+	for (uint32_t k = 0; k < 40; k++)
+		assert_int_equal(unit_send(port, unit_loan(200 + k * 30, k, 1 + k % 5)), 1);
+	assert_int_equal(unit_n_returned, 8 * (1 + 2 + 3 + 4 + 5));
+	assert_int_equal(port->txq_stats[0].frames, 40);
+	unit_close(port);
+
+	/* pcap: a file header of 24 bytes, then records of 16 (two times, two lengths) and data. */
+	assert_int_equal(lseek(fd, 24, SEEK_SET), 24);
+	for (uint32_t k = 0; k < 40; k++) {
+		assert_int_equal(read(fd, record, sizeof(record)), sizeof(record));
+		assert_int_equal(record[2], 200 + k * 30);
+		assert_int_equal(record[3], 200 + k * 30);
+		assert_int_equal(read(fd, bytes, record[2]), record[2]);
+		unit_check(bytes, record[2], k);
+	}
+	assert_int_equal(read(fd, bytes, 1), 0);
+	close(fd);
+	unlink(path);
+}
+
+static void
+what_the_device_does_not_take_is_counted_and_freed(void **state)
+{
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *pkts[BASE_BURST];
+	uint32_t n_sent = 0;
+
+	/* A net_ring holds 1023 frames. */
+	for (uint32_t burst = 0; burst < 40; burst++) {
+		for (uint32_t i = 0; i < BASE_BURST; i++)
+			pkts[i] = i % 2 ? unit_frame(64, i) : unit_loan(300, i, 2);
+		n_sent += port->ops->tx_burst(port, pkts, BASE_BURST);
+	}
+	assert_int_equal(n_sent, 1023);
+	assert_int_equal(unit_drops(port, STATS_DROP_TX_FULL), 40 * BASE_BURST - 1023);
+	assert_int_equal(port->txq_stats[0].frames, 1023);
+	/* 31 whole bursts of 16 and 16, one without its last frame. */
+	assert_int_equal(port->txq_stats[0].bytes, 32 * (16 * 64 + 16 * 300) - 64);
+	assert_int_equal(unit_n_returned, 40 * BASE_BURST);
+	unit_close(port);
+}
+
+static void
+without_a_buffer_for_the_copy_the_frame_is_dropped_by_name(void **state)
+{
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *hoard = NULL, *m;
+
+	while ((m = rte_pktmbuf_alloc(unit_env.pools.data)) != NULL) {
+		m->next = hoard;
+		hoard = m;
+	}
+	assert_int_equal(unit_send(port, unit_loan(1000, 1, 3)), 0);
+	assert_int_equal(unit_n_returned, 3);
+	assert_int_equal(unit_drops(port, STATS_DROP_TX_NO_MBUF), 1);
+	while ((m = hoard) != NULL) {
+		hoard = m->next;
+		m->next = NULL;
+		rte_pktmbuf_free(m);
+	}
+	unit_close(port);
+}
+
+static struct rte_mbuf *
+tagged(uint32_t len)
+{
+	struct rte_mbuf *m = unit_frame(len, 1);
+
+	rte_pktmbuf_mtod(m, struct rte_ether_hdr *)->ether_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+	return m;
+}
+
+static void
+frames_longer_than_the_mtu_are_dropped_by_name(void **state)
+{
+	struct port *port = unit_open("ring", "net_ring0");
+	struct rte_mbuf *back;
+
+	assert_int_equal(unit_send(port, unit_loan(1514, 1, 1)), 1);
+	assert_int_equal(unit_send(port, unit_loan(1515, 1, 1)), 0);
+	assert_int_equal(unit_send(port, unit_loan(60000, 1, 1)), 0);
+	assert_int_equal(unit_n_returned, 3);
+	assert_int_equal(unit_send(port, tagged(1518)), 1);
+	assert_int_equal(unit_send(port, tagged(1519)), 0);
+	assert_int_equal(unit_drops(port, STATS_DROP_TOO_BIG), 3);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+		rte_pktmbuf_free(back);
+	}
+	unit_close(port);
+}
+
+static void
+received_frames_longer_than_the_mtu_are_dropped_by_name(void **state)
+{
+	struct port *port = unit_open("null", "net_null0,size=1523");
+	struct rte_mbuf *pkts[BASE_BURST];
+
+	assert_int_equal(port->ops->rx_burst(port, 0, pkts, BASE_BURST), 0);
+	assert_int_equal(unit_drops(port, STATS_DROP_OVERSIZE), BASE_BURST);
+	unit_close(port);
+
+	port = unit_open("null", "net_null0,size=1522");
+	assert_int_equal(port->ops->rx_burst(port, 0, pkts, BASE_BURST), BASE_BURST);
+	rte_pktmbuf_free_bulk(pkts, BASE_BURST);
+	unit_close(port);
+}
+
+static void
+each_worker_has_its_queue_if_the_device_has_enough(void **state)
+{
+	char path[] = "/tmp/port_ethdev_XXXXXX", device[64];
+	int fd = mkstemp(path);
+
+	unit_env.n_workers = 3;
+	struct port *port = unit_open("null", "net_null0,no-rx=1");
+	assert_int_equal(port->n_txq, 3);
+	assert_false(((struct ethdev_port *)port)->txq_shared);
+	for (base_worker_self = 0; base_worker_self < 3; base_worker_self++)
+		assert_int_equal(unit_send(port, unit_frame(60, 1)), 1);
+	base_worker_self = 0;
+	for (int q = 0; q < 3; q++)
+		assert_int_equal(port->txq_stats[q].frames, 1);
+	unit_close(port);
+
+	snprintf(device, sizeof(device), "net_pcap0,tx_pcap=%s", path);
+	port = unit_open("dump", device);
+	assert_int_equal(port->n_txq, 1);
+	assert_true(((struct ethdev_port *)port)->txq_shared);
+	base_worker_self = 2;
+	assert_int_equal(unit_send(port, unit_frame(60, 1)), 1);
+	base_worker_self = 0;
+	assert_int_equal(port->txq_stats[0].frames, 1);
+	unit_close(port);
+	unit_env.n_workers = 1;
+	close(fd);
+	unlink(path);
+}
+
+static void
+demand_covers_the_rings(void **state)
+{
+	struct port_demand d;
+
+	port_ethdev_ops.demand(
+		unit_section("p", "net_null0", "rx-descriptors = 512\ntx-descriptors = 256\n"), 4,
+		&d);
+	assert_int_equal(d.loan, 0);
+	assert_int_equal(d.small, 4 * 256);
+	assert_int_equal(d.data, 512 + 4 * 256 + 2 * 4 * BASE_BURST);
+}
+
+static struct port *went_down;
+
+static void
+on_went_down(struct port *port)
+{
+	went_down = port;
+}
+
+static void
+the_link_goes_down_and_forgets_what_was_learned(void **state)
+{
+	static const struct port_events events = { .went_down = on_went_down };
+	struct port *port = unit_open("null", "net_null0,no-rx=1");
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+
+	port_set_events(&events);
+	assert_true(port->up);
+	assert_true(port->rx_active[0]);
+	ethdev_link_poll(ep);
+	assert_null(went_down);
+	assert_int_equal(rte_eth_dev_stop(ep->dev_id), 0);
+	ethdev_link_poll(ep);
+	assert_false(port->up);
+	assert_ptr_equal(went_down, port);
+	port_set_events(NULL);
+	unit_close(port);
+}
+
+static void
+telemetry_has_room_for_the_ports_words(void **state)
+{
+	struct port *port = unit_open("null", "net_null0,no-rx=1");
+	struct rte_tel_data *dict = rte_tel_data_alloc();
+	struct port_queue_status qs;
+
+	rte_tel_data_start_dict(dict);
+	port->ops->status(port, dict);
+	rte_tel_data_free(dict);
+	port->ops->queue_status(port, true, 0, &qs);
+	assert_string_equal(qs.state, "running");
+	assert_int_equal(qs.size, 64);
+	port->ops->queue_status(port, false, 0, &qs);
+	assert_int_equal(qs.size, 512);
+	assert_int_equal(qs.loans, 0);
+	unit_close(port);
+}
+
+static int
+setup(void **state)
+{
+	if (unit_eal_init("0") != 0)
+		return -1;
+	unit_pools_create();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	conf_free(unit_conf);
+	event_base_free(unit_env.base);
+	return rte_eal_cleanup();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_device_that_cannot_be_had_gives_one_line_with_the_cause),
+		cmocka_unit_test(a_device_belongs_to_one_port),
+		cmocka_unit_test(
+			a_driver_that_may_read_later_gets_copies_and_the_loan_ends_at_once),
+		cmocka_unit_test(a_frame_without_loans_is_sent_as_it_is),
+		cmocka_unit_test(a_flooded_frame_is_not_handed_on_to_one_who_may_write_it),
+		cmocka_unit_test(received_frames_carry_this_ports_number_and_no_offloads),
+		cmocka_unit_test(a_device_of_one_segment_gets_linear_copies),
+		cmocka_unit_test(what_the_device_does_not_take_is_counted_and_freed),
+		cmocka_unit_test(without_a_buffer_for_the_copy_the_frame_is_dropped_by_name),
+		cmocka_unit_test(frames_longer_than_the_mtu_are_dropped_by_name),
+		cmocka_unit_test(received_frames_longer_than_the_mtu_are_dropped_by_name),
+		cmocka_unit_test(each_worker_has_its_queue_if_the_device_has_enough),
+		cmocka_unit_test(demand_covers_the_rings),
+		cmocka_unit_test(the_link_goes_down_and_forgets_what_was_learned),
+		cmocka_unit_test(telemetry_has_room_for_the_ports_words),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
