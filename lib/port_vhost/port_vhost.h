@@ -9,7 +9,8 @@
  * a grace period later it is drained on control, against a deadline.
  *
  * A worker sends into tx queue (worker mod enabled queues). A queue is locked only when more
- * than one worker can use it; every change of that mapping goes through a state in which all are locked.
+ * than one worker can use it; every change of that mapping goes through a state in which all are
+ * locked.
  */
 #ifndef PORT_VHOST_H
 #define PORT_VHOST_H

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kind `vhost-user`: config keys, what it offers, create to destroy. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include "pv_priv.h"
+
+/*
+ * What every guest may have. A front-end adds what it does by itself (MAC and
+ * STATUS of the config space, the commands of the control queue) and takes
+ * away what its user forbids.
+ * CTRL_VQ and CTRL_RX: the control queue never reaches a back-end; but DPDK's
+ * virtio-user hides both from its driver unless they are offered. No receive
+ * filter is ever applied here, so any request that CTRL_RX allows is honoured.
+ * GUEST_ANNOUNCE: the guest announces itself after a migration, with frames that are
+ * forwarded as any other, also beyond this switch. Without it, QEMU sends SEND_RARP.
+ * MTU: the front-end owns the field; QEMU's host_mtu works only if it is offered.
+ */
+#define FEATURES                                                                                   \
+	(RTE_BIT64(VIRTIO_F_VERSION_1) | RTE_BIT64(VIRTIO_F_ANY_LAYOUT) |                          \
+		RTE_BIT64(VIRTIO_RING_F_INDIRECT_DESC) | RTE_BIT64(VIRTIO_RING_F_EVENT_IDX) |      \
+		RTE_BIT64(VIRTIO_NET_F_MRG_RXBUF) | RTE_BIT64(VIRTIO_NET_F_CTRL_VQ) |              \
+		RTE_BIT64(VIRTIO_NET_F_CTRL_RX) | RTE_BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE) |         \
+		RTE_BIT64(VIRTIO_NET_F_MTU) | RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+
+/* Data buffers for a frame that is copied whole. */
+#define DATA_ROOM     2048
+#define DATA_PER_COPY ((VIRTQ_FRAME_MAX + DATA_ROOM - 1) / DATA_ROOM)
+
+static const struct conf_key keys[] = {
+	{ .name = "socket",
+		.type = CONF_STRING,
+		.max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
+		.unique = true,
+		.help = "path of the socket to listen on; relative to socket-dir" },
+	{ .name = "queues",
+		.type = CONF_UINT,
+		.deflt = "1",
+		.min = 1,
+		.max = BASE_QUEUES_MAX,
+		.help = "queue pairs that a guest may use" },
+	{ .name = "copybreak",
+		.type = CONF_UINT,
+		.deflt = "256",
+		.max = VIRTQ_COPYBREAK_MAX,
+		.help = "frames of up to this many bytes are copied instead of lent" },
+	{ .name = "loan-cap",
+		.type = CONF_UINT,
+		.deflt = "1024",
+		.max = 4096,
+		.help = "guest buffers of one queue on loan at the most; 0: copy all frames" },
+	{ .name = NULL },
+};
+
+static void
+pv_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
+{
+	uint32_t queues = conf_uint(cs, "queues");
+	uint32_t bursts = RTE_MIN(queues, n_workers) * BASE_BURST;
+	/* A running ring and a zombie per queue: see loan_cap_now in pv_ring.c. */
+	uint32_t loans = 2 * queues * conf_uint(cs, "loan-cap");
+
+	*out = (struct port_demand){
+		.small = loans + bursts,
+		.loan = loans,
+		/* Copies only live from rx_burst to the end of the worker's pass. */
+		.data = bursts * DATA_PER_COPY,
+	};
+}
+
+static int
+socket_path(struct port_vhost *pv, const char *dir, const char *name, char err[PORT_ERROR_MAX])
+{
+	int len = snprintf(pv->socket, sizeof(pv->socket), "%s%s%s", name[0] == '/' ? "" : dir,
+		name[0] == '/' ? "" : "/", name);
+
+	if ((size_t)len < sizeof(pv->socket))
+		return 0;
+	snprintf(err, PORT_ERROR_MAX, "path of socket %s is longer than %zu characters", name,
+		sizeof(pv->socket) - 1);
+	return -ENAMETOOLONG;
+}
+
+static void
+pv_free(struct port_vhost *pv)
+{
+	if (pv->tick != NULL)
+		event_free(pv->tick);
+	if (pv->drain != NULL)
+		event_free(pv->drain);
+	free(pv);
+}
+
+static int
+pv_create(const struct conf_section *cs, const struct port_env *env, struct port **out,
+	char err[PORT_ERROR_MAX])
+{
+	struct port_vhost *pv = aligned_alloc(
+		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*pv), (size_t)RTE_CACHE_LINE_SIZE));
+
+	snprintf(err, PORT_ERROR_MAX, "out of memory");
+	if (pv == NULL)
+		return -ENOMEM;
+	memset(pv, 0, sizeof(*pv));
+	pv->env = *env;
+	pv->n_queues = conf_uint(cs, "queues");
+	pv->copybreak = conf_uint(cs, "copybreak");
+	pv->loan_cap = conf_uint(cs, "loan-cap");
+	LIST_INIT(&pv->zombies);
+	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
+		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
+	pv_views_init(&pv->views, pv->n_queues, env->n_workers, pv_drain_left, pv);
+
+	int ret = socket_path(pv, env->socket_dir, conf_string(cs, "socket"), err);
+	if (ret == 0) {
+		ret = -ENOMEM;
+		pv->tick = evtimer_new(env->base, pv_watch_tick, pv);
+		pv->drain = evtimer_new(env->base, pv_drain_poll, pv);
+		if (pv->tick != NULL && pv->drain != NULL)
+			ret = port_init(&pv->port, &port_vhost_ops, cs, pv->n_queues, pv->n_queues);
+	}
+	if (ret < 0) {
+		pv_free(pv);
+		return ret;
+	}
+	*out = &pv->port;
+	return 0;
+}
+
+static int
+pv_start(struct port *port, char err[PORT_ERROR_MAX])
+{
+	struct port_vhost *pv = pv_of(port);
+	struct vhost_user_config config = {
+		.path = pv->socket,
+		.name = port->name,
+		.features = FEATURES,
+		.queue_pairs = pv->n_queues,
+		.ops = &pv_session_ops,
+		.ctx = pv,
+	};
+
+	if (pv->n_queues > 1)
+		config.features |= RTE_BIT64(VIRTIO_NET_F_MQ);
+	int ret = vhost_user_listen(pv->env.base, &config, &pv->vu);
+	if (ret < 0) {
+		pv->vu = NULL;
+		snprintf(err, PORT_ERROR_MAX, "cannot listen on %s: %s", pv->socket,
+			ret == -EADDRINUSE ? "another program does" : strerror(-ret));
+	}
+	return ret;
+}
+
+static void
+pv_stop(struct port *port)
+{
+	struct port_vhost *pv = pv_of(port);
+
+	if (pv->vu == NULL)
+		return;
+	/* Ends a session as if the front-end had gone: on_disconnected lets all rings leave. */
+	vhost_user_close(pv->vu);
+	pv->vu = NULL;
+}
+
+static bool
+pv_stopped(struct port *port)
+{
+	const struct port_vhost *pv = pv_of(port);
+
+	return pv->vu == NULL && pv_rings_idle(pv);
+}
+
+static void
+pv_destroy(struct port *port)
+{
+	struct port_vhost *pv = pv_of(port);
+
+	assert(pv->vu == NULL);
+	pv_drain_force(pv);
+	port_fini(port);
+	pv_free(pv);
+}
+
+const struct port_ops port_vhost_ops = {
+	.kind = "vhost-user",
+	.keys = keys,
+	.demand = pv_demand,
+	.create = pv_create,
+	.start = pv_start,
+	.stop = pv_stop,
+	.stopped = pv_stopped,
+	.destroy = pv_destroy,
+	.rx_burst = pv_rx_burst,
+	.tx_burst = pv_tx_burst,
+	.status = pv_status,
+	.queue_status = pv_queue_status,
+};

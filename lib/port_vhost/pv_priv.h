@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside port_vhost: the port, its ring slots, and what its files call of each other. */
+#ifndef PV_PRIV_H
+#define PV_PRIV_H
+
+#include <sys/queue.h>
+#include <sys/un.h>
+
+#include "gmem.h"
+#include "port_vhost.h"
+#include "pv_view.h"
+#include "vhost_user.h"
+#include "virtq.h"
+
+struct event;
+struct rte_tel_data;
+
+/* One incarnation of a ring. Its end: running, leaving the view, draining, then gone or a zombie.
+ */
+struct pv_ring {
+	rte_spinlock_t lock BASE_CACHE_ALIGNED; /* tx: workers take it where the view says so */
+
+	/* Control's. */
+	struct virtq *q BASE_CACHE_ALIGNED;
+	bool draining;	      /* no worker sees it any more */
+	bool report;	      /* the session waits for its end */
+	bool fault_seen;      /* logged */
+	uint64_t deadline_ms; /* when draining */
+	int call_fd;	      /* outlived its session: closed with the ring; or -1 */
+	LIST_ENTRY(pv_ring) zombie;
+};
+
+/* One vring index: what the session said, and the ring that came of it. Control's. */
+struct pv_slot {
+	struct pv_ring *ring;	 /* running */
+	struct pv_ring *leaving; /* on its way out; its successor waits */
+	bool start_waits;	 /* for `leaving` to be gone */
+	struct vhost_user_ring start;
+	bool enabled;
+	int kick_fd, call_fd, err_fd; /* or -1. kick is kept, never read: rings are polled */
+};
+
+struct port_vhost {
+	struct port port; /* first */
+	struct pv_views views;
+
+	/* Immutable after create. */
+	struct port_env env;
+	uint16_t n_queues; /* in each direction; twice as many slots */
+	uint16_t copybreak, loan_cap;
+	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+	/* Control's. */
+	struct vhost_user *vu; /* while started */
+	bool connected;
+	uint64_t features;
+	uint64_t mtu; /* NET_SET_MTU; 0: never */
+	struct gmem_gen *gen;
+	bool node_known;     /* numa_node is of this session's memory */
+	struct event *tick;  /* every PV_TICK_MS, while there is something to watch */
+	struct event *drain; /* while a ring is draining */
+	LIST_HEAD(, pv_ring) zombies;
+	unsigned int n_zombies;
+	struct pv_slot slots[VHOST_USER_RINGS_MAX];
+};
+
+#define PV_TICK_MS	 100 /* between two looks for broken rings, lost memory, returned loans */
+#define PV_DRAIN_POLL_MS 1   /* between two looks at a draining ring */
+
+/* vring 2i is the guest's receiveq i, our tx queue i; 2i + 1 its transmitq i, our rx queue i
+ * (5.1.2). */
+#define PV_IS_RX(index)	  ((index) % 2 == 1)
+#define PV_QUEUE(index)	  ((index) / 2)
+#define PV_RX_SLOT(queue) (2 * (queue) + 1)
+#define PV_TX_SLOT(queue) (2 * (queue))
+
+static inline struct port_vhost *
+pv_of(struct port *port)
+{
+	return (struct port_vhost *)port;
+}
+
+/* pv_session.c */
+extern const struct vhost_user_ops pv_session_ops;
+
+/* pv_ring.c. index < 2 * n_queues */
+int pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start);
+void pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to);
+void pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report);
+void pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled);
+/* Takes fd. */
+void pv_ring_call(struct port_vhost *pv, uint32_t index, int fd);
+/* Has the ring broken since the last look? Then tell everybody, once. */
+void pv_ring_check(struct port_vhost *pv, uint32_t index);
+/* The session is over: stop all rings, close all fds. */
+void pv_rings_abandon(struct port_vhost *pv);
+/* Nothing runs, leaves or waits for workers. Zombies may be left. */
+bool pv_rings_idle(const struct port_vhost *pv);
+
+/* pv_drain.c: the end of a ring. */
+/* pv_views.on_grace */
+void pv_drain_left(void *ctx);
+/* Event callback of port_vhost.drain. */
+void pv_drain_poll(int fd, short what, void *ctx);
+/* Free zombies whose loans came back. */
+void pv_zombies_reap(struct port_vhost *pv);
+/* The port goes: end what is leaving without any more waiting. */
+void pv_drain_force(struct port_vhost *pv);
+
+/* pv_watch.c */
+void pv_watch_tick(int fd, short what, void *ctx);
+/* There is something to watch, from now on. */
+void pv_watch_start(struct port_vhost *pv);
+
+/* pv_status.c */
+void pv_status(struct port *port, struct rte_tel_data *dict);
+void pv_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
+
+/* pv_burst.c */
+uint16_t pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t pv_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+#endif

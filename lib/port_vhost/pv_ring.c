@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Life of a ring up to its stop; pv_drain.c has its end. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "pv_priv.h"
+#include "quiesce.h"
+
+/* What follows from rings that came, went, broke or changed their enable bit. */
+static void
+rings_changed(struct port_vhost *pv)
+{
+	bool up = false, moved = false;
+
+	for (unsigned int i = 0; i < pv->n_queues; i++) {
+		const struct pv_ring *rx = pv->slots[PV_RX_SLOT(i)].ring;
+		const struct pv_slot *slot = &pv->slots[PV_TX_SLOT(i)];
+		bool active = rx != NULL && virtq_fault(rx->q) == VIRTQ_FAULT_NONE;
+		moved |= active != pv->port.rx_active[i];
+		pv->port.rx_active[i] = active;
+		pv->views.wish.rx[i] = rx != NULL ? rx->q : NULL;
+
+		enum pv_tx_use use = PV_TX_NONE;
+		if (slot->ring != NULL)
+			use = !slot->enabled				       ? PV_TX_DISABLED
+			      : virtq_fault(slot->ring->q) != VIRTQ_FAULT_NONE ? PV_TX_BROKEN
+									       : PV_TX_READY;
+		pv->views.wish.tx[i].use = use;
+		pv->views.wish.tx[i].q = slot->ring != NULL ? slot->ring->q : NULL;
+		pv->views.wish.tx[i].lock = slot->ring != NULL ? &slot->ring->lock : NULL;
+		up |= slot->ring != NULL;
+	}
+	__atomic_store_n(&pv->port.up, up, __ATOMIC_RELAXED);
+	pv_views_change(&pv->views);
+	if (moved)
+		port_queues_changed(&pv->port);
+}
+
+/*
+ * A zombie keeps the loans that it could not get back. As many of them as
+ * queues are in port_ops.demand; beyond that new rings copy everything,
+ * until they are started again.
+ */
+static uint16_t
+loan_cap_now(const struct port_vhost *pv)
+{
+	return pv->n_zombies < pv->n_queues ? pv->loan_cap : 0;
+}
+
+static struct pv_ring *
+ring_create(struct port_vhost *pv, const struct vhost_user_ring *start, int *err)
+{
+	bool rx = PV_IS_RX(start->index);
+	uint16_t queue = PV_QUEUE(start->index);
+	struct virtq_params params = {
+		.dir = rx ? VIRTQ_PULL : VIRTQ_PUSH,
+		.port_id = pv->port.id,
+		.size = start->size,
+		.base = start->base,
+		.features = pv->features,
+		.socket_id = pv->port.numa_node >= 0 ? pv->port.numa_node : SOCKET_ID_ANY,
+		.copybreak = pv->copybreak,
+		.loan_cap = loan_cap_now(pv),
+		.pool_small = pv->env.pools.small,
+		.pool_loan = pv->env.pools.loan,
+		.pool_data = pv->env.pools.data,
+		.stats = pv->port.stats,
+		.queue = rx ? &pv->port.rxq_stats[queue] : &pv->port.txq_stats[queue],
+	};
+	struct virtq_addrs addrs = { start->desc, start->avail, start->used };
+	struct pv_ring *ring = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*ring));
+
+	if (ring == NULL) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	*ring = (struct pv_ring){ .call_fd = -1 };
+	rte_spinlock_init(&ring->lock);
+	*err = virtq_create(&params, pv->gen, &addrs, &ring->q);
+	if (*err < 0) {
+		free(ring);
+		return NULL;
+	}
+	return ring;
+}
+
+/*
+ * Signal an eventfd of the front-end; it is non-blocking, and one that is full
+ * has been signalled enough.
+ */
+static void
+fd_signal(int fd)
+{
+	if (fd >= 0)
+		(void)eventfd_write(fd, 1);
+}
+
+static void
+fd_close(void *arg)
+{
+	close((int)(intptr_t)arg);
+}
+
+int
+pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
+{
+	struct pv_slot *slot = &pv->slots[start->index];
+	int ret;
+
+	assert(slot->ring == NULL && pv->gen != NULL);
+	slot->enabled = false;
+	slot->start = *start;
+	/* The ring of an earlier session may still be in use: two would write one used ring. */
+	slot->start_waits = slot->leaving != NULL;
+	if (slot->start_waits)
+		return 0;
+	if (!pv->node_known) {
+		/* By now a guest has touched its memory, which it may not have when that came. */
+		pv->port.numa_node = gmem_gen_node(pv->gen);
+		pv->node_known = true;
+	}
+	slot->ring = ring_create(pv, start, &ret);
+	if (slot->ring == NULL) {
+		port_error(&pv->port, "ring %u cannot start: %s", start->index, strerror(-ret));
+		return ret;
+	}
+	virtq_call_fd_swap(slot->ring->q, slot->call_fd);
+	/* A predecessor may have died between publishing and notifying. */
+	fd_signal(slot->call_fd);
+	rings_changed(pv);
+	return 0;
+}
+
+/* What one grace period lets go of. */
+struct old_view {
+	struct virtq *q;
+	struct virtq_view *view;
+};
+
+/* Comes before the end of a ring that stops meanwhile: that takes a later grace period. */
+static void
+old_view_release(void *arg)
+{
+	struct old_view *old = arg;
+
+	virtq_view_release(old->q, old->view);
+	free(old);
+}
+
+static bool
+ring_remap(struct port_vhost *pv, struct pv_ring *ring, const struct vhost_user_ring *to)
+{
+	struct virtq_addrs addrs = { to->desc, to->avail, to->used };
+	struct old_view *old = malloc(sizeof(*old));
+
+	if (old == NULL)
+		return false;
+	old->q = ring->q;
+	old->view = virtq_remap(ring->q, pv->gen, &addrs);
+	if (old->view == NULL) {
+		free(old);
+		return false;
+	}
+	quiesce_defer(old_view_release, old);
+	return true;
+}
+
+void
+pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to)
+{
+	struct pv_slot *slot = &pv->slots[to->index];
+
+	if (slot->start_waits) {
+		slot->start.desc = to->desc;
+		slot->start.avail = to->avail;
+		slot->start.used = to->used;
+		return;
+	}
+	if (slot->ring == NULL)
+		return;
+	/* It must not go on where it was: the guest may no longer look there. */
+	if (!ring_remap(pv, slot->ring, to)) {
+		virtq_break(slot->ring->q, VIRTQ_FAULT_RING_UNMAPPED);
+		pv_ring_check(pv, to->index);
+	}
+}
+
+void
+pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
+{
+	struct pv_slot *slot = &pv->slots[index];
+	struct pv_ring *ring = slot->ring;
+
+	slot->enabled = false;
+	if (ring == NULL) {
+		/* It never got to run. */
+		slot->start_waits = false;
+		if (report)
+			vhost_user_ring_stopped(pv->vu, index, slot->start.base);
+		return;
+	}
+	assert(slot->leaving == NULL);
+	ring->report = report;
+	slot->ring = NULL;
+	slot->leaving = ring;
+	rings_changed(pv);
+}
+
+void
+pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled)
+{
+	struct pv_slot *slot = &pv->slots[index];
+
+	slot->enabled = enabled;
+	if (slot->ring == NULL)
+		return;
+	virtq_enable(slot->ring->q, enabled);
+	rings_changed(pv);
+}
+
+void
+pv_ring_call(struct port_vhost *pv, uint32_t index, int fd)
+{
+	struct pv_slot *slot = &pv->slots[index];
+	int old = slot->call_fd;
+
+	slot->call_fd = fd;
+	if (slot->ring != NULL) {
+		int used = virtq_call_fd_swap(slot->ring->q, fd);
+		assert(used == old);
+		(void)used;
+		/* What was published before had no one to notify. */
+		fd_signal(fd);
+	}
+	if (old >= 0)
+		quiesce_defer(fd_close, (void *)(intptr_t)old);
+}
+
+void
+pv_ring_check(struct port_vhost *pv, uint32_t index)
+{
+	struct pv_slot *slot = &pv->slots[index];
+
+	if (slot->ring == NULL || slot->ring->fault_seen)
+		return;
+	enum virtq_fault fault = virtq_fault(slot->ring->q);
+	if (fault == VIRTQ_FAULT_NONE)
+		return;
+	slot->ring->fault_seen = true;
+	port_error(&pv->port, "%s queue %u (ring %u) is broken: %s", PV_IS_RX(index) ? "rx" : "tx",
+		PV_QUEUE(index), index, virtq_fault_text(fault));
+	fd_signal(slot->err_fd);
+	rings_changed(pv);
+}
+
+void
+pv_rings_abandon(struct port_vhost *pv)
+{
+	for (uint32_t i = 0; i < 2U * pv->n_queues; i++) {
+		struct pv_slot *slot = &pv->slots[i];
+		pv_ring_stop(pv, i, false);
+		if (slot->kick_fd >= 0)
+			close(slot->kick_fd);
+		if (slot->err_fd >= 0)
+			close(slot->err_fd);
+		/* A ring that is on its way out still notifies. */
+		if (slot->leaving != NULL) {
+			slot->leaving->report = false;
+			if (slot->leaving->call_fd < 0)
+				RTE_SWAP(slot->leaving->call_fd, slot->call_fd);
+		}
+		if (slot->call_fd >= 0)
+			close(slot->call_fd);
+		slot->kick_fd = slot->call_fd = slot->err_fd = -1;
+	}
+}
+
+bool
+pv_rings_idle(const struct port_vhost *pv)
+{
+	for (uint32_t i = 0; i < 2U * pv->n_queues; i++)
+		if (pv->slots[i].ring != NULL || pv->slots[i].leaving != NULL)
+			return false;
+	return !pv->views.waiting;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a vhost-user session tells its port. */
+#include <unistd.h>
+
+#include "pv_priv.h"
+
+/* Every IPv4 host must take 68 bytes (RFC 791); the switch carries any frame that virtio can. */
+#define MTU_MIN 68
+#define MTU_MAX 65535
+
+static void
+on_connected(void *ctx)
+{
+	struct port_vhost *pv = ctx;
+
+	pv->connected = true;
+	pv_watch_start(pv);
+}
+
+static void
+on_disconnected(void *ctx, const char *reason)
+{
+	struct port_vhost *pv = ctx;
+
+	pv_rings_abandon(pv);
+	gmem_gen_unref(pv->gen);
+	pv->gen = NULL;
+	pv->connected = false;
+	pv->features = 0;
+	pv->mtu = 0;
+	pv->node_known = false;
+	pv->port.numa_node = -1;
+	port_went_down(&pv->port);
+}
+
+static void
+on_features(void *ctx, uint64_t features)
+{
+	struct port_vhost *pv = ctx;
+
+	pv->features = features;
+}
+
+static void
+on_memory(void *ctx, struct gmem_gen *gen)
+{
+	struct port_vhost *pv = ctx;
+
+	gmem_gen_ref(gen);
+	gmem_gen_unref(pv->gen);
+	pv->gen = gen;
+}
+
+static int
+on_ring_start(void *ctx, const struct vhost_user_ring *ring)
+{
+	return pv_ring_start(ctx, ring);
+}
+
+static void
+on_ring_moved(void *ctx, const struct vhost_user_ring *ring)
+{
+	pv_ring_move(ctx, ring);
+}
+
+static void
+on_ring_stop(void *ctx, uint32_t index)
+{
+	pv_ring_stop(ctx, index, true);
+}
+
+static void
+on_ring_enable(void *ctx, uint32_t index, bool enabled)
+{
+	pv_ring_enable(ctx, index, enabled);
+}
+
+static void
+fd_replace(int *slot, int fd)
+{
+	if (*slot >= 0)
+		close(*slot);
+	*slot = fd;
+}
+
+static void
+on_ring_kick(void *ctx, uint32_t index, int fd)
+{
+	struct port_vhost *pv = ctx;
+
+	fd_replace(&pv->slots[index].kick_fd, fd);
+}
+
+static void
+on_ring_call(void *ctx, uint32_t index, int fd)
+{
+	pv_ring_call(ctx, index, fd);
+}
+
+static void
+on_ring_err(void *ctx, uint32_t index, int fd)
+{
+	struct port_vhost *pv = ctx;
+
+	fd_replace(&pv->slots[index].err_fd, fd);
+}
+
+static void
+on_send_rarp(void *ctx, const uint8_t mac[6])
+{
+	struct port_vhost *pv = ctx;
+
+	port_announced(&pv->port, mac);
+}
+
+static int
+on_set_mtu(void *ctx, uint64_t mtu)
+{
+	struct port_vhost *pv = ctx;
+
+	if (mtu < MTU_MIN || mtu > MTU_MAX)
+		return -EINVAL;
+	pv->mtu = mtu;
+	return 0;
+}
+
+const struct vhost_user_ops pv_session_ops = {
+	.connected = on_connected,
+	.disconnected = on_disconnected,
+	.features = on_features,
+	.memory = on_memory,
+	.ring_start = on_ring_start,
+	.ring_moved = on_ring_moved,
+	.ring_stop = on_ring_stop,
+	.ring_enable = on_ring_enable,
+	.ring_kick = on_ring_kick,
+	.ring_call = on_ring_call,
+	.ring_err = on_ring_err,
+	.send_rarp = on_send_rarp,
+	.set_mtu = on_set_mtu,
+};
