@@ -7,39 +7,63 @@
  * list, and appears in its new one after a grace period.
  *
  * Assignment: queues go to the worker with the fewest queues among those on the queue's NUMA
- * node, or among all if the node has none; a queue that has a good place keeps it.
+ * node, or among all if the node has none; of equals, to the one with the fewest of the same
+ * port. A queue that has a good place keeps it: on its node, where no other
+ * worker there has at least two queues less.
  *
- * Threads: worker_* are control's; the loop runs on the EAL worker lcores, worker i on the i-th of them.
+ * The loop: each pass takes one burst from every queue of the list, then passes a checkpoint. It
+ * waits for nothing; a worker whose list is empty sleeps WORKER_EMPTY_SLEEP_US between passes.
+ *
+ * Ownership: worker owns the lists, one struct l2 per worker, no port.
+ * Threads: worker_* are control's; the loop runs on the EAL worker lcores, worker i on the
+ * i-th of them in the order of lcore ids.
+ * Limits: BASE_WORKERS_MAX workers.
  */
 #ifndef WORKER_H
 #define WORKER_H
 
 #include "base.h"
 
+#define WORKER_EMPTY_SLEEP_US 100
+
 struct fdb;
 struct port;
 
-/* Counters of one worker since start; TSC cycles. */
+/* Counters of one worker since worker_init; TSC cycles. They may lag by a pass and are not of one instant. */
 struct worker_status {
 	unsigned int lcore_id;
-	int cpu;          /* the CPU it is bound to */
+	int cpu; /* the CPU it is bound to */
 	int numa_node;
-	uint32_t n_queues; /* rx queues it polls */
-	uint64_t frames;  /* received by it */
-	uint64_t busy_cycles; /* of loop passes that received something */
+	uint32_t n_queues;    /* rx queues it polls */
+	uint64_t frames;      /* received by it */
+	uint64_t busy_cycles; /* of loop passes that received something, whole passes */
 	uint64_t idle_cycles; /* of the others */
 	uint64_t loops;
 };
 
-/* After EAL and quiesce_init(n_workers); n_workers is the number of EAL worker lcores. 0 or negative errno. */
+/*
+ * After EAL and quiesce_init(n_workers); n_workers is the number of EAL worker lcores.
+ * 0; -EINVAL without worker lcores, -E2BIG above BASE_WORKERS_MAX, -ENOMEM.
+ */
 int worker_init(struct fdb *fdb);
-/* Launch the loops. */
+/* Launch the loops, with the queues that are active now. 0 or negative errno, then none runs. */
 int worker_start(void);
-/* End the loops and wait for them; lists are empty afterwards. */
+/*
+ * End the loops and wait for them: as long as one pass takes. All workers are offline and own nothing
+ * afterwards.
+ */
 void worker_stop(void);
+/* Stopped before. */
 void worker_fini(void);
 
-/* The ports' active rx queues or their nodes changed: assign again. Cheap; may be called often. */
+/*
+ * The registry's ports, their active rx queues or nodes changed: assign again. Cheap; may be
+ * called often, also before worker_start and after worker_stop (does nothing).
+ *
+ * A queue that is not active any more, or whose port was removed, is in no published list when this
+ * returns: calls deferred after it (quiesce_defer) find it polled by nobody. New and moved queues
+ * are polled after at most a few grace periods, which pass as long as control calls quiesce_poll.
+ */
 void worker_rebalance(void);
 
 unsigned int worker_count(void);
