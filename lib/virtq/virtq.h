@@ -36,10 +36,10 @@
 #include "gmem.h"
 #include "stats.h"
 
-#define VIRTQ_SIZE_MAX  32768 /* entries (2.7: power of two) */
-#define VIRTQ_SNAPSHOT  128   /* bytes of a loaned frame that are private */
-#define VIRTQ_SEGS_MAX  32    /* guest buffers of a frame that may be lent; more are copied */
-#define VIRTQ_FRAME_MAX 65550 /* longest frame: 65535 bytes of IP and an Ethernet header with a tag fit */
+#define VIRTQ_SIZE_MAX	32768 /* entries (2.7: power of two) */
+#define VIRTQ_SNAPSHOT	128   /* bytes of a loaned frame that are private */
+#define VIRTQ_SEGS_MAX	32    /* guest buffers of a frame that may be lent; more are copied */
+#define VIRTQ_FRAME_MAX 65550 /* longest frame: 65532 bytes of IP behind a header with a tag */
 #define VIRTQ_FRAME_MIN 14    /* an Ethernet header */
 
 /*
@@ -80,7 +80,7 @@ enum virtq_dir {
 	VIRTQ_PUSH, /* guest's receiveq: our tx */
 };
 
-/* Where the ring lies here. All three are translated and checked for their whole size by the caller. */
+/* Where the ring lies here; the caller has translated and checked each part for its whole size. */
 struct virtq_addrs {
 	void *desc;
 	void *avail;
@@ -90,48 +90,60 @@ struct virtq_addrs {
 struct virtq_params {
 	enum virtq_dir dir;
 	uint16_t port_id;  /* mbuf->port of pulled frames */
-	uint16_t size;     /* entries */
-	uint16_t base;     /* next avail index to read (SET_VRING_BASE) */
+	uint16_t size;	   /* entries */
+	uint16_t base;	   /* next avail index to read (SET_VRING_BASE) */
 	uint64_t features; /* as negotiated */
-	int socket_id;     /* NUMA node for the struct, or SOCKET_ID_ANY */
+	int socket_id;	   /* NUMA node for the struct, or SOCKET_ID_ANY */
 	/*
 	 * pull only. copybreak: 0 .. VIRTQ_COPYBREAK_MAX, frames up to it are copied.
 	 * loan_cap: guest buffers (mbufs of pool_loan) on loan at most; 0 never lends.
 	 */
 	uint16_t copybreak;
 	uint16_t loan_cap;
-	/* pull only: small: data room of headroom + VIRTQ_COPYBREAK_MAX; loan: no data room; data: 2 KiB, for whole copies. */
+	/*
+	 * pull only. Data rooms: small: headroom + VIRTQ_COPYBREAK_MAX; loan: none;
+	 * data: headroom + 2 KiB, for whole copies.
+	 */
 	struct rte_mempool *pool_small, *pool_loan, *pool_data;
-	struct stats_port *stats;   /* drops, copied and loaned frames */
-	struct stats_queue *queue;  /* frames and bytes of this queue */
+	struct stats_port *stats;  /* drops, copied and loaned frames */
+	struct stats_queue *queue; /* frames and bytes of this queue */
 };
 
 #define VIRTQ_COPYBREAK_MAX 256
 
-struct virtq;      /* private: virtq_priv.h */
+struct virtq;	   /* private: virtq_priv.h */
 struct virtq_view; /* one generation and the ring addresses under it */
 
 /*
  * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
  * The first used index is what the ring says.
- * -EINVAL: size 0, above the maximum or no power of two. -ENOMEM.
+ * -EINVAL: size 0, above the maximum or no power of two; ring parts not aligned
+ * (2.7: 16, 2, 4); copybreak too large, or pools with too little room for it. -ENOMEM.
  */
 int virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	const struct virtq_addrs *addrs, struct virtq **out);
 
 /* Control, any time: a started ring that is disabled drops what it pulls and pushes nothing. */
 void virtq_enable(struct virtq *q, bool enabled);
-/* Control, any time: fd to signal, or -1 for a guest that polls. Returns the old fd, to be closed after a grace period. */
+/*
+ * Control, any time: fd to signal, or -1 for a guest that polls. Signals the new one, so that
+ * nothing is missed that was completed before it came. Returns the old fd (-1: none), to be closed
+ * after a grace period; then virtq_signal, for a completion that a worker still announced on the
+ * old one. The queue closes no fd.
+ */
 int virtq_call_fd_swap(struct virtq *q, int fd);
+/* Any thread: signal the guest without cause, which it has to tolerate. */
+void virtq_signal(struct virtq *q);
 
 /*
  * Control, any time: the memory map changed. The ring goes on under gen and
  * addrs from the next burst on. Returns the old view, to be passed to
- * virtq_view_release after a grace period. NULL on -ENOMEM: nothing changed.
+ * virtq_view_release after a grace period. NULL when out of memory or addrs are
+ * not aligned: nothing changed, the ring still uses the old map.
  */
 struct virtq_view *virtq_remap(
 	struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *addrs);
-/* Control, after a grace period: lets go of the view's generation as soon as none of its loans is out. */
+/* Control, after a grace period: lets go of the view's generation once none of its loans is out. */
 void virtq_view_release(struct virtq *q, struct virtq_view *view);
 /* Control: free released views whose last loan came back. Returns how many are still held. */
 unsigned int virtq_reap(struct virtq *q);
@@ -169,7 +181,10 @@ void virtq_break(struct virtq *q, enum virtq_fault fault);
  */
 uint16_t virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 
-/* Owner or under its lock: push and free n frames; returns how many reached the guest. The others are counted. */
+/*
+ * Owner or under its lock: push and free n frames, at most BASE_BURST; returns how many reached
+ * the guest. The others are counted.
+ */
 uint16_t virtq_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 
 #endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "chain.h"
+
+/* Translate one buffer, which may go on in an adjacent region, into pieces. */
+static enum virtq_fault
+add_buffer(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct chain *chain)
+{
+	while (len > 0) {
+		if (chain->len >= chain->len_max || chain->n_segs == chain->n_segs_max) {
+			chain->cut = true;
+			return VIRTQ_FAULT_NONE;
+		}
+		uint64_t contiguous;
+		uint8_t *data = gmem_range(rules->gen, addr, len, &contiguous, &chain->hint);
+		if (data == NULL)
+			return VIRTQ_FAULT_UNMAPPED;
+
+		uint32_t room = chain->len_max - chain->len;
+		uint32_t piece = RTE_MIN((uint32_t)contiguous, room);
+		chain->segs[chain->n_segs++] = (struct chain_seg){ data, piece };
+		chain->len += piece;
+		addr += contiguous;
+		len -= contiguous;
+		if (contiguous > room)
+			chain->cut = true;
+	}
+	return VIRTQ_FAULT_NONE;
+}
+
+static inline enum virtq_fault
+add_desc(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+{
+	if (((split_desc_flags(d) & SPLIT_DESC_F_WRITE) != 0) != rules->write)
+		return VIRTQ_FAULT_DIRECTION;
+	return add_buffer(rules, d.addr, split_desc_len(d), chain);
+}
+
+/* An entry of an indirect table that is not contiguous here: copy it byte-wise over the border. */
+static bool
+load_scattered(const struct chain_rules *rules, uint64_t addr, uint32_t *hint, struct split_desc *d)
+{
+	uint8_t *out = (uint8_t *)d;
+	uint32_t left = sizeof(*d);
+
+	while (left > 0) {
+		uint64_t contiguous;
+		const uint8_t *p = gmem_range(rules->gen, addr, left, &contiguous, hint);
+		if (p == NULL)
+			return false;
+		memcpy(out, p, contiguous);
+		out += contiguous;
+		addr += contiguous;
+		left -= contiguous;
+	}
+	/* What was copied is what is checked and used: no second read of the table. */
+	rte_compiler_barrier();
+	return true;
+}
+
+/* 2.7.5.3: the table lies at d's address; its first entry starts the rest of the chain. */
+static enum virtq_fault
+walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+{
+	uint32_t len = split_desc_len(d);
+	if (len == 0 || len % sizeof(struct split_desc) != 0)
+		return VIRTQ_FAULT_INDIRECT_SIZE;
+	uint32_t n = len / sizeof(struct split_desc);
+	if (n > rules->size)
+		return VIRTQ_FAULT_INDIRECT_SIZE;
+
+	uint64_t table = d.addr, contiguous;
+	const uint8_t *here = gmem_range(rules->gen, table, len, &contiguous, &chain->hint);
+	if (here == NULL)
+		return VIRTQ_FAULT_UNMAPPED;
+
+	for (uint32_t i = 0, left = n; left > 0; left--) {
+		if (likely(contiguous == len))
+			d = split_desc_load(here + i * sizeof(d));
+		else if (!load_scattered(rules, table + i * sizeof(d), &chain->hint, &d))
+			return VIRTQ_FAULT_UNMAPPED;
+		chain->n_descs++;
+
+		if (split_desc_flags(d) & SPLIT_DESC_F_INDIRECT)
+			return VIRTQ_FAULT_INDIRECT_NESTED;
+		enum virtq_fault fault = add_desc(rules, d, chain);
+		if (fault != VIRTQ_FAULT_NONE)
+			return fault;
+		if (!(split_desc_flags(d) & SPLIT_DESC_F_NEXT))
+			return VIRTQ_FAULT_NONE;
+		i = split_desc_next(d);
+		if (i >= n)
+			return VIRTQ_FAULT_NEXT_INDEX;
+	}
+	return VIRTQ_FAULT_CHAIN_LOOP;
+}
+
+enum virtq_fault
+chain_walk_slow(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+{
+	for (uint32_t left = rules->size; left > 0; left--) {
+		uint16_t flags = split_desc_flags(d);
+		chain->n_descs++;
+
+		if (flags & SPLIT_DESC_F_INDIRECT) {
+			if (!rules->indirect)
+				return VIRTQ_FAULT_INDIRECT_REFUSED;
+			if (flags & SPLIT_DESC_F_NEXT)
+				return VIRTQ_FAULT_INDIRECT_CHAINED;
+			/* The device ignores WRITE here (2.7.5.3.2). */
+			return walk_indirect(rules, d, chain);
+		}
+		enum virtq_fault fault = add_desc(rules, d, chain);
+		if (fault != VIRTQ_FAULT_NONE)
+			return fault;
+		if (!(flags & SPLIT_DESC_F_NEXT))
+			return VIRTQ_FAULT_NONE;
+		if (split_desc_next(d) >= rules->size)
+			return VIRTQ_FAULT_NEXT_INDEX;
+		d = split_desc_load(&rules->table[split_desc_next(d)]);
+	}
+	return VIRTQ_FAULT_CHAIN_LOOP;
+}

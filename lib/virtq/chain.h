@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Walk of one descriptor chain of a split ring: direct, chained, indirect
+ * (virtio 1.2, 2.7.5), to an array of pieces of guest memory.
+ *
+ * Each descriptor is copied once, then checked, then used. The walk ends after
+ * at most as many descriptors as the ring has entries. Threads: pure, but for
+ * the caller's struct.
+ */
+#ifndef VIRTQ_CHAIN_H
+#define VIRTQ_CHAIN_H
+
+#include "split_layout.h"
+#include "virtq.h"
+
+/* Pieces: contiguous here and in guest memory. len > 0 */
+struct chain_seg {
+	uint8_t *data;
+	uint32_t len;
+};
+
+/* How a queue reads chains; constant for a burst. */
+struct chain_rules {
+	const struct gmem_gen *gen;
+	const struct split_desc *table;
+	uint32_t size; /* entries of the table, and of the longest chain */
+	bool write;    /* all buffers must be device-writable, else none may be */
+	bool indirect; /* VIRTIO_RING_F_INDIRECT_DESC */
+};
+
+struct chain {
+	struct chain_seg *segs; /* the caller's array */
+	uint32_t n_segs_max;
+	uint32_t n_segs;  /* filled */
+	uint32_t len;	  /* bytes in them */
+	uint32_t len_max; /* bytes wanted: what lies beyond is checked but neither translated nor
+			     stored */
+	uint32_t n_descs; /* copied, of all tables */
+	bool cut;	  /* there is more than len_max or n_segs_max could hold */
+	uint32_t hint;	  /* for gmem_range */
+};
+
+/*
+ * Append the chain that starts with `first`, a descriptor already copied.
+ * The caller sets segs, n_segs_max, len_max, hint and zeroes the rest.
+ */
+enum virtq_fault chain_walk_slow(
+	const struct chain_rules *rules, struct split_desc first, struct chain *chain);
+
+#endif

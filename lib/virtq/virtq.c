@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_malloc.h>
+
+#include "loan.h"
+#include "mbuf_batch.h"
+#include "nethdr.h"
+#include "split_ring.h"
+
+/* Feature bits, by their numbers in virtio 1.2 (5.1.3, 6). */
+#define F_MRG_RXBUF	(UINT64_C(1) << 15)
+#define F_INDIRECT_DESC (UINT64_C(1) << 28)
+#define F_EVENT_IDX	(UINT64_C(1) << 29)
+#define F_VERSION_1	(UINT64_C(1) << 32)
+
+static const char *const names[] = {
+#define X(e, n, d) n,
+	VIRTQ_FAULTS(X)
+#undef X
+};
+
+static const char *const texts[] = {
+#define X(e, n, d) d,
+	VIRTQ_FAULTS(X)
+#undef X
+};
+
+const char *
+virtq_fault_name(enum virtq_fault fault)
+{
+	return names[fault];
+}
+
+const char *
+virtq_fault_text(enum virtq_fault fault)
+{
+	return texts[fault];
+}
+
+/* 2.7: alignment of the three parts. */
+static bool
+addrs_aligned(const struct virtq_addrs *addrs)
+{
+	return (uintptr_t)addrs->desc % SPLIT_DESC_ALIGN == 0 &&
+	       (uintptr_t)addrs->avail % SPLIT_AVAIL_ALIGN == 0 &&
+	       (uintptr_t)addrs->used % SPLIT_USED_ALIGN == 0;
+}
+
+static struct virtq_view *
+view_create(struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *addrs, int socket_id)
+{
+	struct virtq_view *view =
+		rte_zmalloc_socket("virtq_view", sizeof(*view), RTE_CACHE_LINE_SIZE, socket_id);
+	if (view == NULL)
+		return NULL;
+	view->gen = gmem_gen_ref(gen);
+	view->desc = addrs->desc;
+	view->avail = addrs->avail;
+	view->used = addrs->used;
+	view->seq = ++q->next_seq;
+	return view;
+}
+
+static void
+view_free(struct virtq_view *view)
+{
+	gmem_gen_unref(view->gen);
+	rte_free(view);
+}
+
+static void
+queue_free(struct virtq *q)
+{
+	rte_free(q->heads);
+	rte_free(q->slots);
+	rte_free(q->segs);
+	rte_free(q);
+}
+
+static void
+set_features(struct virtq *q, uint64_t features)
+{
+	q->indirect = (features & F_INDIRECT_DESC) != 0;
+	q->event_idx = (features & F_EVENT_IDX) != 0;
+	q->mergeable = (features & F_MRG_RXBUF) != 0;
+	q->hdr_len = (features & (F_VERSION_1 | F_MRG_RXBUF)) ? NETHDR_LEN : NETHDR_LEN_LEGACY;
+}
+
+/* What only a pulled queue has. */
+static int
+init_pull(struct virtq *q, const struct virtq_params *params)
+{
+	if (params->copybreak > VIRTQ_COPYBREAK_MAX ||
+		rte_pktmbuf_data_room_size(params->pool_small) <
+			RTE_PKTMBUF_HEADROOM + VIRTQ_COPYBREAK_MAX ||
+		rte_pktmbuf_data_room_size(params->pool_data) <
+			RTE_PKTMBUF_HEADROOM + VIRTQ_COPYBREAK_MAX)
+		return -EINVAL;
+	/* A frame that the snapshot holds whole has nothing to lend. */
+	q->copy_max = RTE_MAX(params->copybreak, VIRTQ_SNAPSHOT);
+	q->loan_cap = params->loan_cap;
+	q->pool_small = params->pool_small;
+	q->pool_loan = params->pool_loan;
+	q->pool_data = params->pool_data;
+
+	struct rte_mbuf m = {
+		.data_off = RTE_PKTMBUF_HEADROOM, .refcnt = 1, .nb_segs = 1, .port = params->port_id
+	};
+	q->rearm = *mbuf_rearm(&m);
+
+	/* A frame on loan has one mbuf of pool_loan at least, and one avail entry. */
+	uint32_t n_slots = rte_align32pow2(RTE_MAX(1U, RTE_MIN(q->loan_cap, q->size)));
+	q->slot_mask = n_slots - 1;
+	q->slots = rte_zmalloc_socket(
+		"virtq_slots", n_slots * sizeof(*q->slots), RTE_CACHE_LINE_SIZE, params->socket_id);
+	q->heads = rte_zmalloc_socket(
+		"virtq_heads", q->size * sizeof(*q->heads), RTE_CACHE_LINE_SIZE, params->socket_id);
+	if (q->slots == NULL || q->heads == NULL)
+		return -ENOMEM;
+	loan_slots_init(q->slots, n_slots);
+	return 0;
+}
+
+int
+virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
+	const struct virtq_addrs *addrs, struct virtq **out)
+{
+	int ret;
+
+	assert_control();
+	if (!rte_is_power_of_2(params->size) || params->size > VIRTQ_SIZE_MAX ||
+		!addrs_aligned(addrs))
+		return -EINVAL;
+	struct virtq *q =
+		rte_zmalloc_socket("virtq", sizeof(*q), RTE_CACHE_LINE_SIZE, params->socket_id);
+	if (q == NULL)
+		return -ENOMEM;
+
+	q->call_fd = -1;
+	q->dir = params->dir;
+	q->burst = params->dir == VIRTQ_PULL ? split_pull_burst : split_push_burst;
+	q->size = params->size;
+	q->mask = params->size - 1;
+	q->stats = params->stats;
+	q->queue = params->queue;
+	set_features(q, params->features);
+
+	/* A piece for each descriptor, and as many region borders as there can be. */
+	q->n_segs_max = q->size + GMEM_SLOTS_MAX;
+	q->segs = rte_zmalloc_socket("virtq_segs", q->n_segs_max * sizeof(*q->segs),
+		RTE_CACHE_LINE_SIZE, params->socket_id);
+	ret = q->segs == NULL ? -ENOMEM : 0;
+	if (ret == 0 && q->dir == VIRTQ_PULL)
+		ret = init_pull(q, params);
+	struct virtq_view *view = ret == 0 ? view_create(q, gen, addrs, params->socket_id) : NULL;
+	if (view == NULL) {
+		queue_free(q);
+		return ret == 0 ? -ENOMEM : ret;
+	}
+	q->next_avail = q->avail_seen = q->done_avail = params->base;
+	/* Any value is fine: the index only says where the guest expects the next entry. */
+	q->used_off = guest_load_u16(&view->used->idx) - params->base;
+	split_view_start_slow(q, view);
+	/* Release: pairs with the acquire in virtq_view_get. */
+	__atomic_store_n(&q->view, view, __ATOMIC_RELEASE);
+	*out = q;
+	return 0;
+}
+
+void
+virtq_enable(struct virtq *q, bool enabled)
+{
+	assert_control();
+	__atomic_store_n(&q->enabled, enabled, __ATOMIC_RELAXED);
+}
+
+int
+virtq_call_fd_swap(struct virtq *q, int fd)
+{
+	assert_control();
+	int old = __atomic_exchange_n(&q->call_fd, fd, __ATOMIC_SEQ_CST);
+	virtq_signal(q);
+	return old;
+}
+
+void
+virtq_signal(struct virtq *q)
+{
+	int fd = __atomic_load_n(&q->call_fd, __ATOMIC_RELAXED);
+
+	if (fd >= 0)
+		notify_guest_slow(fd);
+}
+
+struct virtq_view *
+virtq_remap(struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *addrs)
+{
+	assert_control();
+	if (!addrs_aligned(addrs))
+		return NULL;
+	struct virtq_view *view = view_create(q, gen, addrs, SOCKET_ID_ANY);
+	if (view == NULL)
+		return NULL;
+	/* Release: pairs with the acquire in virtq_view_get. */
+	return __atomic_exchange_n(&q->view, view, __ATOMIC_ACQ_REL);
+}
+
+void
+virtq_view_release(struct virtq *q, struct virtq_view *view)
+{
+	assert_control();
+	view->next = q->released;
+	q->released = view;
+	virtq_reap(q);
+}
+
+unsigned int
+virtq_reap(struct virtq *q)
+{
+	unsigned int n_held = 0;
+	struct virtq_view **at = &q->released, *view;
+
+	assert_control();
+	while ((view = *at) != NULL) {
+		/* Acquire: pairs with the release in loan_retire_slow. */
+		if (__atomic_load_n(&view->n_loans, __ATOMIC_ACQUIRE) > 0) {
+			n_held++;
+			at = &view->next;
+			continue;
+		}
+		*at = view->next;
+		view_free(view);
+	}
+	return n_held;
+}
+
+unsigned int
+virtq_drain(struct virtq *q)
+{
+	assert_control();
+	struct virtq_view *view = virtq_view_get(q);
+
+	loan_retire(q);
+	if (!virtq_broken(q))
+		split_publish(q, view, loan_oldest(q));
+	return loan_frames(q);
+}
+
+uint16_t
+virtq_base(const struct virtq *q)
+{
+	assert_control();
+	return loan_oldest(q);
+}
+
+bool
+virtq_destroy(struct virtq *q)
+{
+	assert_control();
+	loan_retire(q);
+	if (loan_frames(q) > 0)
+		return false;
+	virtq_reap(q);
+	assert(q->released == NULL);
+	view_free(q->view);
+	queue_free(q);
+	return true;
+}
+
+enum virtq_fault
+virtq_fault(const struct virtq *q)
+{
+	return __atomic_load_n(&q->fault, __ATOMIC_RELAXED);
+}
+
+bool
+virtq_enabled(const struct virtq *q)
+{
+	return __atomic_load_n(&q->enabled, __ATOMIC_RELAXED);
+}
+
+uint32_t
+virtq_loans(const struct virtq *q)
+{
+	/* Tail first: it never passes the head that is read after it. */
+	uint32_t tail = __atomic_load_n(&q->loan_tail, __ATOMIC_ACQUIRE);
+
+	return __atomic_load_n(&q->loan_head, __ATOMIC_RELAXED) - tail;
+}
+
+uint16_t
+virtq_size(const struct virtq *q)
+{
+	return q->size;
+}
+
+void
+virtq_break(struct virtq *q, enum virtq_fault fault)
+{
+	uint32_t none = VIRTQ_FAULT_NONE;
+
+	__atomic_compare_exchange_n(
+		&q->fault, &none, fault, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+uint16_t
+virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	return q->burst(q, pkts, n);
+}
+
+uint16_t
+virtq_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	return q->burst(q, pkts, n);
+}
