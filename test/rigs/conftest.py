@@ -2,8 +2,10 @@
 """Rigs: the switch between front-ends that nobody here wrote."""
 
 import os
+import pathlib
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -34,7 +36,14 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture
-def start_switch(request, tmp_path):
+def folder():
+    """A folder with a path short enough for sockets; gone after the test."""
+    with tempfile.TemporaryDirectory(prefix="vs-") as path:
+        yield pathlib.Path(path)
+
+
+@pytest.fixture
+def start_switch(request, folder):
     """start_switch({port: {key: value}}) runs the switch on these vhost-user ports.
 
     A test that passed so far fails when the switch then does not end in order.
@@ -42,10 +51,10 @@ def start_switch(request, tmp_path):
     started = []
 
     def start(ports, switch=None):
-        config = tmp_path / "switch.conf"
-        write_config(config, tmp_path, ports, {"hugepages": "no", **(switch or {})})
+        config = folder / "switch.conf"
+        write_config(config, folder, ports, {"hugepages": "no", **(switch or {})})
         binary = os.path.join(request.config.getoption("--build"), "app", "vhost-switch")
-        started.append(Switch(binary, config, tmp_path))
+        started.append(Switch(binary, config, folder))
         started[-1].wait_ready()
         return started[-1]
 
@@ -55,7 +64,7 @@ def start_switch(request, tmp_path):
             assert switch.stop() == 0, f"exit code of the switch:\n{switch.output()[-2000:]}"
         finally:
             switch.kill()
-    assert not list(tmp_path.glob("*.sock")), "sockets are left behind"
+    assert not list(folder.glob("*.sock")), "sockets are left behind"
 
 
 @pytest.fixture(scope="session")

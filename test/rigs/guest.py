@@ -37,11 +37,11 @@ class Guest(Process):
                 "-serial", f"file:{self.console_log}",
                 "-kernel", os.path.join(image, "vmlinuz"), "-initrd", initrd,
                 "-append", f"console=ttyS0 quiet panic=-1 address={address}/24 peer={peer}"]
-        super().__init__(name, argv, os.path.join(folder, f"{name}.qemu"), cpu=guest_cpu)
+        super().__init__(name, argv, folder, cpu=guest_cpu)
 
     @staticmethod
     def append_job(base, initrd):
-        """base and an archive with /job, to initrd."""
+        """base and an archive with /guest-job, to initrd."""
         archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=b"guest-job\n",
                                  stdout=subprocess.PIPE, cwd=HERE, check=True).stdout
         shutil.copy(base, initrd)

@@ -10,17 +10,24 @@ ADDRESSES = ("10.0.0.1", "10.0.0.2")
 GUEST_SECONDS = 90
 
 
-@pytest.mark.parametrize("pairs", [1, 2])
-@pytest.mark.parametrize("mergeable", [True, False], ids=["mergeable", "big_buffers"])
+full = pytest.mark.full
+
+
+@pytest.mark.parametrize("pairs,mergeable", [
+    pytest.param(1, True, id="one_pair-mergeable"),
+    pytest.param(1, False, id="one_pair-plain", marks=full),
+    pytest.param(2, True, id="two_pairs-mergeable", marks=full),
+    pytest.param(2, False, id="two_pairs-plain"),
+])
 def test_two_linux_guests_ping_and_transfer_files_intact(
-        start_switch, guest_image, tmp_path, pairs, mergeable):
+        start_switch, guest_image, folder, pairs, mergeable):
     names = ["vm1", "vm2"]
     start_switch({name: {"queues": pairs} for name in names})
     guests = []
     try:
         for i, name in enumerate(names):
             guests.append(Guest(
-                guest_image, tmp_path, name, tmp_path / f"{name}.sock", MACS[i], ADDRESSES[i],
+                guest_image, folder, name, folder / f"{name}.sock", MACS[i], ADDRESSES[i],
                 ADDRESSES[1 - i], pairs, mergeable))
         codes = [g.job_code(GUEST_SECONDS) for g in guests]
     finally:

@@ -34,9 +34,9 @@ def wait_for(condition, seconds, what):
 
 
 class Process:
-    """A command whose output goes to a file, and that dies with this process."""
+    """A command that keeps its output and run-time files in `folder`, and dies with this process."""
 
-    def __init__(self, name, argv, log, cpu=None):
+    def __init__(self, name, argv, folder, cpu=None):
         def in_child():
             # SIGKILL of the parent runs no handler of ours; the kernel does this.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -44,14 +44,16 @@ class Process:
                 os.sched_setaffinity(0, {cpu})
 
         self.name = name
-        self.log = log
-        with open(log, "wb") as out:
+        self.log = os.path.join(folder, f"{name}.log")
+        with open(self.log, "wb") as out:
             self.child = subprocess.Popen(
                 [str(a) for a in argv],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 preexec_fn=in_child,
+                # DPDK's sockets and lock files, which it leaves behind.
+                env=dict(os.environ, RUNTIME_DIRECTORY=str(folder)),
                 # A Ctrl-C at the terminal is ours to handle, in our order.
                 start_new_session=True,
             )

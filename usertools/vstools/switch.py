@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run vhost-switch on a config of one's own."""
 
-import os
 import signal
 
 from vstools.process import Process, cpus, wait_for
@@ -12,10 +11,11 @@ class Switch(Process):
     """The switch, started on a config file; its worker runs on the last CPU."""
 
     def __init__(self, binary, config, folder, name="vhost-switch"):
-        self.prefix = f"{name}-{os.getpid()}"
+        self.folder = folder
+        self.prefix = name
         self.telemetry = None
         argv = [binary, "--config", config, "--", "--file-prefix", self.prefix]
-        super().__init__(name, argv, os.path.join(folder, f"{name}.log"))
+        super().__init__(name, argv, folder)
 
     def wait_ready(self, seconds=20):
         """Until it answers questions."""
@@ -23,7 +23,7 @@ class Switch(Process):
         def ready():
             self.check_running()
             try:
-                self.telemetry = self.telemetry or Telemetry(self.prefix)
+                self.telemetry = self.telemetry or Telemetry(self.folder, self.prefix)
             except OSError:
                 return False
             return self.telemetry("/vhost_switch/version")

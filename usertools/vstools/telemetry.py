@@ -5,21 +5,19 @@ import json
 import os
 import socket
 
-RUN_DIR = "/var/run/dpdk"
-
-
-def socket_path(file_prefix):
-    return os.path.join(RUN_DIR, file_prefix, "dpdk_telemetry.v2")
-
 
 class Telemetry:
-    """One connection; `telemetry("/command,parameter")` returns the decoded answer."""
+    """One connection to the process that runs with this RUNTIME_DIRECTORY and --file-prefix.
 
-    def __init__(self, file_prefix, timeout=5):
+    `telemetry("/command,parameter")` returns the decoded answer.
+    """
+
+    def __init__(self, folder, file_prefix, timeout=5):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         try:
-            self.socket.connect(socket_path(file_prefix))
+            self.socket.connect(
+                os.path.join(folder, "dpdk", file_prefix, "dpdk_telemetry.v2"))
             hello = json.loads(self.socket.recv(1024))
         except (OSError, ValueError):
             self.socket.close()

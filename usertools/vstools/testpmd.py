@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """dpdk-testpmd with virtio-user ports: a guest without a virtual machine."""
 
-import os
-
 from vstools.process import Process, cpus, wait_for
 from vstools.telemetry import Telemetry
 
@@ -16,7 +14,8 @@ class Testpmd(Process):
 
     def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, name="testpmd"):
         guest_cpu, _ = cpus()
-        self.prefix = f"{name}-{os.getpid()}"
+        self.folder = folder
+        self.prefix = name
         self.n_ports = len(sockets)
         self.telemetry = None
         # Both lcores on the guests' CPU. Memory that a back-end can map needs no
@@ -34,7 +33,7 @@ class Testpmd(Process):
         if macs:
             for i in range(len(sockets)):
                 argv.append(f"--eth-peer={i},{macs[i ^ 1]}")
-        super().__init__(name, argv, os.path.join(folder, f"{name}.log"), cpu=guest_cpu)
+        super().__init__(name, argv, folder, cpu=guest_cpu)
 
     def wait_ready(self, seconds=20):
         """Until all its ports are up."""
@@ -42,7 +41,7 @@ class Testpmd(Process):
         def answers():
             self.check_running()
             try:
-                self.telemetry = Telemetry(self.prefix)
+                self.telemetry = Telemetry(self.folder, self.prefix)
             except OSError:
                 return False
             return True

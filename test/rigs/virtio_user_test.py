@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd's virtio-user ports, a second independent front-end, on two ports of the switch."""
+
+import time
+
+import pytest
+
+from vstools.process import wait_for
+from vstools.testpmd import Testpmd
+
+NAMES = ("vm1", "vm2")
+MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+SIZES = (60, 64, 65, 128, 256, 512, 1024, 1514, 1518)
+BURSTS = 4  # of 32 frames: fewer than a ring of 256 has room for, so nothing may be lost
+SETTLE_SECONDS = 10
+CIRCULATE_SECONDS = 2
+QUIET_READS = 6  # of the counters, 50 ms apart: then nothing moves any more
+
+
+class Pair:
+    """Two ports of one testpmd, and what the switch says of the same two."""
+
+    def __init__(self, switch, testpmd, queues):
+        self.queues = queues
+        self.switch = switch
+        self.testpmd = testpmd
+
+    def sent(self, i):
+        stats = self.testpmd.stats(i)
+        return stats["opackets"], stats["obytes"]
+
+    def received(self, i):
+        stats = self.testpmd.stats(i)
+        return stats["ipackets"], stats["ibytes"]
+
+    def switch_port(self, i):
+        return self.switch.ask(f"port,{NAMES[i]}")
+
+    def send(self, mode, bursts, size):
+        """Each queue of each port sends bursts of 32 frames; what then comes is handled in `mode`."""
+        for line in ("stop", f"set txpkts {size}", f"set fwd {mode}", f"start tx_first {bursts}"):
+            self.testpmd.say(line)
+
+    def only_count(self):
+        """End the circulation: what comes from now on is only counted."""
+        for line in ("stop", "set fwd rxonly", "start"):
+            self.testpmd.say(line)
+
+    def wait_settled(self):
+        """Until nothing moves any more."""
+        last = []
+
+        def still():
+            last.append([(self.sent(i), self.received(i)) for i in (0, 1)])
+            return len(last) > QUIET_READS and all(x == last[-1] for x in last[-QUIET_READS:])
+
+        wait_for(still, SETTLE_SECONDS, "the traffic to end")
+
+    def check_nothing_lost(self):
+        """Both sides agree, frame and byte, and nothing was dropped."""
+        for i in (0, 1):
+            port = self.switch_port(i)
+            assert (port["rx_frames"], port["rx_bytes"]) == self.sent(i)
+            assert (port["tx_frames"], port["tx_bytes"]) == self.received(i)
+            assert {name: n for name, n in port["drop_reasons"].items() if n} == {}
+            assert port["drops"] == 0
+            assert self.received(1 - i) == self.sent(i)
+
+
+@pytest.fixture(params=[(1, True), (1, False), (2, True), (2, False)],
+                ids=["one_queue-mergeable", "one_queue-plain", "two_queues-mergeable",
+                     "two_queues-plain"])
+def pair(request, start_switch, folder):
+    queues, mergeable = request.param
+    switch = start_switch({name: {"queues": queues} for name in NAMES})
+    testpmd = Testpmd(folder, [folder / f"{name}.sock" for name in NAMES], queues, mergeable,
+                      MACS)
+    try:
+        testpmd.wait_ready()
+        yield Pair(switch, testpmd, queues)
+        assert testpmd.quit() == 0
+    finally:
+        testpmd.kill()
+        print(f"--- switch\n{switch.output()[-3000:]}--- testpmd\n{testpmd.output()[-3000:]}")
+
+
+def test_bursts_of_every_size_arrive_both_ways_and_counters_agree(pair):
+    per_burst = 32 * pair.queues
+    for n, size in enumerate(SIZES, 1):
+        pair.send("rxonly", BURSTS, size)
+        wait_for(lambda: pair.sent(1)[0] >= n * BURSTS * per_burst, SETTLE_SECONDS,
+                 "testpmd to send")
+        pair.wait_settled()
+        assert [pair.sent(i)[0] for i in (0, 1)] == [n * BURSTS * per_burst] * 2
+        pair.check_nothing_lost()
+
+
+def test_frames_that_circulate_at_full_speed_are_never_lost(pair):
+    pair.send("io", 1, 64)
+    time.sleep(CIRCULATE_SECONDS)
+    pair.only_count()
+    pair.wait_settled()
+    pair.check_nothing_lost()
+    # They are few and go round and round: had they stood still, nothing would be proven.
+    assert pair.sent(0)[0] > 10000
+    rows = [r for r in pair.switch.ask("queues,vm1").values() if isinstance(r, dict)]
+    assert len(rows) == 2 * pair.queues
+    assert all(r["frames"] > 0 for r in rows), rows
