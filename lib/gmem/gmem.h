@@ -25,8 +25,8 @@
 #include "base.h"
 
 #define GMEM_SLOTS_MAX 512 /* regions of one guest */
-#define GMEM_BYTES_MAX                                                                             \
-	(UINT64_C(4) << 40) /* of one guest: files are sparse, our address space is not */
+/* Bytes of one guest: files can be sparse, but our address space is finite. */
+#define GMEM_BYTES_MAX (UINT64_C(4) << 40)
 
 /* What a front-end says about one region: vhost-user "memory region description". */
 struct gmem_region_desc {

@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <rte_debug.h>
+
 #include "pv_priv.h"
 #include "quiesce.h"
 
@@ -86,23 +88,6 @@ ring_create(struct port_vhost *pv, const struct vhost_user_ring *start, int *err
 	return ring;
 }
 
-/*
- * Signal an eventfd of the front-end; it is non-blocking, and one that is full
- * has been signalled enough.
- */
-static void
-fd_signal(int fd)
-{
-	if (fd >= 0)
-		(void)eventfd_write(fd, 1);
-}
-
-static void
-fd_close(void *arg)
-{
-	close((int)(intptr_t)arg);
-}
-
 int
 pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 {
@@ -126,9 +111,8 @@ pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 		port_error(&pv->port, "ring %u cannot start: %s", start->index, strerror(-ret));
 		return ret;
 	}
+	/* Signals it too: a predecessor may have died between publishing and notifying. */
 	virtq_call_fd_swap(slot->ring->q, slot->call_fd);
-	/* A predecessor may have died between publishing and notifying. */
-	fd_signal(slot->call_fd);
 	rings_changed(pv);
 	return 0;
 }
@@ -182,6 +166,7 @@ pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to)
 		return;
 	/* It must not go on where it was: the guest may no longer look there. */
 	if (!ring_remap(pv, slot->ring, to)) {
+		port_error(&pv->port, "ring %u: out of memory for a memory change", to->index);
 		virtq_break(slot->ring->q, VIRTQ_FAULT_RING_UNMAPPED);
 		pv_ring_check(pv, to->index);
 	}
@@ -220,22 +205,43 @@ pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled)
 	rings_changed(pv);
 }
 
+/* A call fd that workers may be about to signal. */
+struct old_call {
+	struct virtq *q;
+	int fd;
+};
+
+/* Comes before the end of a ring that stops meanwhile, as old_view_release. */
+static void
+old_call_close(void *arg)
+{
+	struct old_call *old = arg;
+
+	close(old->fd);
+	virtq_signal(old->q);
+	free(old);
+}
+
 void
 pv_ring_call(struct port_vhost *pv, uint32_t index, int fd)
 {
 	struct pv_slot *slot = &pv->slots[index];
-	int old = slot->call_fd;
+	int old_fd = slot->call_fd;
 
 	slot->call_fd = fd;
-	if (slot->ring != NULL) {
-		int used = virtq_call_fd_swap(slot->ring->q, fd);
-		assert(used == old);
-		(void)used;
-		/* What was published before had no one to notify. */
-		fd_signal(fd);
+	if (slot->ring == NULL) {
+		if (old_fd >= 0)
+			close(old_fd);
+		return;
 	}
-	if (old >= 0)
-		quiesce_defer(fd_close, (void *)(intptr_t)old);
+	virtq_call_fd_swap(slot->ring->q, fd);
+	if (old_fd < 0)
+		return;
+	struct old_call *old = malloc(sizeof(*old));
+	if (old == NULL)
+		rte_panic("port_vhost: out of memory for a small record\n");
+	*old = (struct old_call){ slot->ring->q, old_fd };
+	quiesce_defer(old_call_close, old);
 }
 
 void
@@ -251,7 +257,9 @@ pv_ring_check(struct port_vhost *pv, uint32_t index)
 	slot->ring->fault_seen = true;
 	port_error(&pv->port, "%s queue %u (ring %u) is broken: %s", PV_IS_RX(index) ? "rx" : "tx",
 		PV_QUEUE(index), index, virtq_fault_text(fault));
-	fd_signal(slot->err_fd);
+	/* Non-blocking; one that is full has been signalled enough. */
+	if (slot->err_fd >= 0)
+		(void)eventfd_write(slot->err_fd, 1);
 	rings_changed(pv);
 }
 
