@@ -260,7 +260,7 @@ vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 	const struct row *row = row_of(msg->header.request);
 	int rc;
 
-	vu->refusal[0] = '\0';
+	vu->s.in_hand = msg->header;
 	if (row == NULL)
 		rc = vu_refuse(vu, EOPNOTSUPP, "unknown message %u", msg->header.request);
 	else
@@ -275,7 +275,7 @@ vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 void
 vu_message_finish(struct vhost_user *vu, int rc)
 {
-	const struct vu_header *header = &vu->s.msg.header;
+	const struct vu_header *header = &vu->s.in_hand;
 	const struct row *row = row_of(header->request);
 	bool ack = (header->flags & VU_FLAG_NEED_REPLY) != 0 &&
 		   NEGOTIATED(vu, VU_PROTOCOL_F_REPLY_ACK) && (row == NULL || !row->replies);

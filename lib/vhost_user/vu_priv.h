@@ -50,7 +50,7 @@ struct vu_message {
 
 struct vu_session {
 	bool open;
-	int fd; /* -1: no socket, messages come through vu_message_handle only */
+	int fd; /* -1: no socket, messages come through vu_message_handle, replies stay in `out` */
 	struct event *ev_read, *ev_write, *ev_paused, *ev_deadline;
 
 	/* In: the message under way, `n_in` bytes of header and payload are there. */
@@ -64,7 +64,8 @@ struct vu_session {
 		uint8_t payload[sizeof(struct vu_vring_state)];
 	} VU_PACKED out;
 
-	/* A message that waits for rings to stop, and what is to be done then. */
+	/* The message in hand, also while it waits for rings to stop, and what is done then. */
+	struct vu_header in_hand;
 	uint32_t n_stopping;
 	int (*after_stop)(struct vhost_user *vu);
 	uint32_t stopped_index;	   /* GET_VRING_BASE */

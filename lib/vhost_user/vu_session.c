@@ -160,9 +160,10 @@ vu_session_reply(struct vhost_user *vu, uint32_t request, const void *payload, s
 		.size = size,
 	};
 	memcpy(s->out.payload, payload, size);
+	if (s->fd < 0)
+		return;
 	s->n_out = sizeof(s->out.header) + size;
-	if (s->fd >= 0)
-		flush(vu);
+	flush(vu);
 }
 
 /* fds may come with any part of a message; they are counted when it is whole. */
