@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rules of transmit and life, on devices that live in memory and files. */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "port_ethdev_unit.h"
@@ -267,6 +268,46 @@ each_worker_has_its_queue_if_the_device_has_enough(void **state)
 	unlink(path);
 }
 
+#define N_SENDERS     4
+#define N_FRAMES_EACH 100000
+
+static void *
+sender(void *port)
+{
+	static unsigned int n_started;
+
+	base_worker_self = __atomic_fetch_add(&n_started, 1, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < N_FRAMES_EACH; i++)
+		unit_send(port, unit_frame(64, i));
+	return NULL;
+}
+
+static void
+workers_that_share_a_queue_lose_no_count(void **state)
+{
+	/* An empty capture file to read from; what is sent is dropped, fast. */
+	static const uint32_t header[6] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 1 };
+	char path[] = "/tmp/port_ethdev_XXXXXX", device[64];
+	pthread_t threads[N_SENDERS];
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
+	snprintf(device, sizeof(device), "net_pcap0,rx_pcap=%s", path);
+	unit_env.n_workers = N_SENDERS;
+	struct port *port = unit_open("drop", device);
+	assert_int_equal(port->n_txq, 1);
+	for (int i = 0; i < N_SENDERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, sender, port), 0);
+	for (int i = 0; i < N_SENDERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(port->txq_stats[0].frames, N_SENDERS * N_FRAMES_EACH);
+	assert_int_equal(port->txq_stats[0].bytes, N_SENDERS * N_FRAMES_EACH * 64);
+	unit_env.n_workers = 1;
+	unit_close(port);
+	close(fd);
+	unlink(path);
+}
+
 static void
 demand_covers_the_rings(void **state)
 {
@@ -361,6 +402,7 @@ main(void)
 		cmocka_unit_test(frames_longer_than_the_mtu_are_dropped_by_name),
 		cmocka_unit_test(received_frames_longer_than_the_mtu_are_dropped_by_name),
 		cmocka_unit_test(each_worker_has_its_queue_if_the_device_has_enough),
+		cmocka_unit_test(workers_that_share_a_queue_lose_no_count),
 		cmocka_unit_test(demand_covers_the_rings),
 		cmocka_unit_test(the_link_goes_down_and_forgets_what_was_learned),
 		cmocka_unit_test(telemetry_has_room_for_the_ports_words),
