@@ -268,8 +268,8 @@ each_worker_has_its_queue_if_the_device_has_enough(void **state)
 	unlink(path);
 }
 
-#define N_SENDERS     4
-#define N_FRAMES_EACH 100000
+#define N_SENDERS     2
+#define N_FRAMES_EACH 20000
 
 static void *
 sender(void *port)
