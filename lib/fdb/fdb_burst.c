@@ -18,9 +18,9 @@ find_slow(struct fdb *fdb, struct fdb_cache *cache, const uint64_t *const *keys,
 		rte_prefetch0(&fdb->entries[RTE_MAX(pos[i], 0)]);
 	for (uint16_t i = 0; i < n; i++) {
 		e[i] = NULL;
-		/* The entry's own key decides: it is 0 while the entry comes or goes. */
-		if (pos[i] < 0 || fdb_entry_key(&fdb->entries[pos[i]]) != *keys[i])
+		if (pos[i] < 0)
 			continue;
+		/* It may be nowhere (FDB_WHERE_GONE): half inserted, or removed in this grace period. */
 		e[i] = &fdb->entries[pos[i]];
 		*fdb_cache_slot(cache, *keys[i]) = pos[i];
 	}

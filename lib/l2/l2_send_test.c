@@ -11,6 +11,20 @@ flooded_frames_are_shared_not_copied(void **state)
 }
 
 static void
+a_receiver_that_writes_into_its_array_harms_no_other(void **state)
+{
+	uint8_t tags[3];
+
+	for (int i = 0; i < N_PORTS; i++)
+		fakes[i].clobber = true;
+	for (int i = 0; i < 3; i++)
+		tags[i] = frame(mac(0), broadcast);
+	send(0);
+	for (int i = 1; i < N_PORTS; i++)
+		assert_sent(i, 3, tags);
+}
+
+static void
 every_segment_of_a_flooded_frame_is_freed_by_its_last_receiver(void **state)
 {
 	frame(mac(0), broadcast);
@@ -167,6 +181,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		L2_UNIT_TEST(a_receiver_that_writes_into_its_array_harms_no_other),
 		L2_UNIT_TEST(flooded_frames_are_shared_not_copied),
 		L2_UNIT_TEST(every_segment_of_a_flooded_frame_is_freed_by_its_last_receiver),
 		L2_UNIT_TEST(one_call_per_destination_and_burst),
