@@ -80,8 +80,7 @@ fdb_insert(struct fdb *fdb, uint64_t key, hash_sig_t sig, uint32_t where)
 	struct fdb_entry *e = &fdb->entries[pos];
 	assert(e->key == 0 && e->where == FDB_WHERE_GONE);
 	__atomic_store_n(&e->seen, __atomic_load_n(&fdb->now, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	/* Releases: pair with fdb_entry_key and fdb_entry_where. Until the second one the entry is
-	 * nowhere. */
+	/* Releases: pair with fdb_entry_key and fdb_entry_where. Nowhere until the second one. */
 	__atomic_store_n(&e->key, key, __ATOMIC_RELEASE);
 	__atomic_store_n(&e->where, where, __ATOMIC_RELEASE);
 	__atomic_store_n(&fdb->n_used, fdb->n_used + 1, __ATOMIC_RELAXED);

@@ -8,13 +8,14 @@
 #include "quiesce.h"
 #include "unit.h"
 
-#define SIZE	 256
-#define AGE	 2
-#define STATIONS 512 /* more than fit */
-#define FIXED	 16  /* of them: at port 7 for good, refreshed by worker 0 */
-#define PORTS	 4
-#define LIMIT	 80
-#define RUN_MS	 400
+#define SIZE	   256
+#define AGE	   2
+#define STATIONS   512 /* more than fit */
+#define FIXED	   16  /* of them: at port 7 for good, refreshed by worker 0 */
+#define PORTS	   4
+#define LIMIT	   80
+#define RUN_MS	   400
+#define RUN_MS_MAX 20000 /* on a loaded machine */
 
 static struct fdb *fdb;
 static bool stop;
@@ -59,7 +60,7 @@ work(void *arg)
 			bool fixed = keys[i] < station(FIXED);
 			if (ports[i] == FDB_PORT_NONE)
 				continue;
-			o->n_known++;
+			__atomic_store_n(&o->n_known, o->n_known + 1, __ATOMIC_RELAXED);
 			o->n_wrong += fixed ? ports[i] != 7 : ports[i] >= PORTS;
 		}
 		o->n_bursts++;
@@ -67,6 +68,13 @@ work(void *arg)
 	}
 	quiesce_worker_offline(w);
 	return 0;
+}
+
+static bool
+both_know_some(void)
+{
+	return __atomic_load_n(&outcomes[0].n_known, __ATOMIC_RELAXED) > 0 &&
+	       __atomic_load_n(&outcomes[1].n_known, __ATOMIC_RELAXED) > 0;
 }
 
 /* The counts must be what the entries say. */
@@ -114,8 +122,9 @@ workers_and_control_change_the_table_together(void **state)
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	rte_eal_remote_launch(work, (void *)(uintptr_t)w++, lcore);
 
-	uint64_t end = rte_get_tsc_cycles() + rte_get_tsc_hz() / 1000 * RUN_MS;
-	while (rte_get_tsc_cycles() < end) {
+	uint64_t start = rte_get_tsc_cycles(), ms = rte_get_tsc_hz() / 1000;
+	while (rte_get_tsc_cycles() - start < RUN_MS * ms ||
+		(!both_know_some() && rte_get_tsc_cycles() - start < RUN_MS_MAX * ms)) {
 		/* Flushed entries are removed while workers learn them again in place: no pause between. */
 		fdb_flush_port(fdb, rte_rand_max(PORTS));
 		fdb_tick(fdb, now_s);
@@ -125,6 +134,7 @@ workers_and_control_change_the_table_together(void **state)
 		fdb_learn(
 			fdb, station(FIXED + rte_rand_max(STATIONS - FIXED)), rte_rand_max(PORTS));
 		fdb_list(fdb, FDB_PORT_NONE, 0, info, SIZE);
+		rte_delay_us_sleep(20); /* the workers' turn at the lock */
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Classify a burst, learn its sources, look its destinations up. */
+#include <string.h>
+
 #include <rte_byteorder.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
@@ -66,11 +68,11 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 			continue;
 		}
 		/* Bytes 0-7 and 4-11: destination and source, each with two neighbours. */
-		const unaligned_uint64_t *head = rte_pktmbuf_mtod(m, const unaligned_uint64_t *);
-		const unaligned_uint64_t *mid =
-			rte_pktmbuf_mtod_offset(m, const unaligned_uint64_t *, 4);
-		uint64_t dst = rte_be_to_cpu_64(*head) >> 16;
-		uint64_t src = rte_be_to_cpu_64(*mid) & UINT64_C(0xffffffffffff);
+		uint64_t head, mid;
+		memcpy(&head, rte_pktmbuf_mtod(m, const char *), 8);
+		memcpy(&mid, rte_pktmbuf_mtod_offset(m, const char *, 4), 8);
+		uint64_t dst = rte_be_to_cpu_64(head) >> 16;
+		uint64_t src = rte_be_to_cpu_64(mid) & UINT64_C(0xffffffffffff);
 
 		enum stats_drop reason = refuse_one(src, dst);
 		if (unlikely(reason != STATS_DROP_MAX)) {
