@@ -8,6 +8,8 @@
 
 #define N_KINDS (RTE_DIM(settings_kinds) - 1)
 
+#define PATH_SHOWN 60 /* characters of the config file's path in an error */
+
 /* A new kind of port is one line here. */
 const struct port_ops *const settings_kinds[] = { &port_vhost_ops, &port_ethdev_ops, NULL };
 
@@ -196,7 +198,10 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 		rc = check_mac_table(out, why, sizeof(why));
 	}
 	if (rc < 0) {
-		snprintf(err, CONF_ERROR_MAX, "%.60s: [switch]: key '%s': %s", path, key, why);
+		/* Of a long path, the end tells more than the beginning. */
+		size_t len = strlen(path), skip = len > PATH_SHOWN ? len - PATH_SHOWN : 0;
+		snprintf(err, CONF_ERROR_MAX, "%.*s: [switch]: key '%s': %s", PATH_SHOWN,
+			path + skip, key, why);
 		settings_free(out);
 	}
 	return rc;
