@@ -25,6 +25,8 @@ static const struct command {
 		"The queues of a port. Parameters: NAME[,OFFSET]" },
 	{ "/vhost_switch/fdb", ctl_answer_fdb, "The MAC table. Parameters: [NAME][,OFFSET]" },
 	{ "/vhost_switch/workers", ctl_answer_workers, "The polling threads. No parameters" },
+	{ "/vhost_switch/buffers", ctl_answer_buffers,
+		"Packet buffers, all and free ones. No parameters" },
 };
 
 /*

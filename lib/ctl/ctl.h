@@ -7,24 +7,29 @@
  *   /vhost_switch/ports[,OFFSET]           all ports: state and totals
  *   /vhost_switch/port,NAME                one port: everything but its queues
  *   /vhost_switch/queues,NAME[,OFFSET]     its queues: rx, then tx
- *   /vhost_switch/fdb[,[NAME][,OFFSET]]    the MAC table, or one port's part of it; NAME may be
- * empty /vhost_switch/workers
+ *   /vhost_switch/fdb[,[NAME][,OFFSET]]    the MAC table, or one port's part of it
+ *   /vhost_switch/workers
+ *   /vhost_switch/buffers                  pools of packet buffers
  *
  * Answers are JSON objects. A table is an object whose rows are objects under their running
  * number, "0", "1", ..., beside "total", the number of rows there are, and, if this answer ends
  * before them, "next", the OFFSET to ask on from. Rows come in pages of CTL_PAGE: rte_telemetry
- * cuts an answer at 16 KiB. Counters run since the port or the switch came up. Yes and no are 1 and
- * 0.
+ * cuts an answer at 16 KiB. Counters run since the port or the switch came up. Yes and no are 1
+ * and 0.
  *
  *   version  version, dpdk, pid
  *   ports    rows: name, kind, id, up, rx_frames, rx_bytes, tx_frames, tx_bytes, drops, last_error
  *   port     the same; then numa_node (-1: not known), rx_queues, tx_queues, macs, mac_limit,
- * rx_copied, rx_loaned, tx_copied, tx_loaned, flooded, fdb_refused; worker: the worker of each rx
- * queue, -1 if none; drop_reasons: an object of all reasons by name, also those at 0; and what the
- * port's kind adds (port_ops.status) queues   rows: dir (rx or tx), queue, state, size, frames,
- * bytes; of rx also loans and worker (-1: none) fdb      rows: mac, vlan, port, static, age
- * (seconds) workers  rows: lcore, cpu, numa_node, queues, frames, busy_cycles, idle_cycles, loops,
+ *            rx_copied, rx_loaned, tx_copied, tx_loaned, flooded, fdb_refused;
+ *            worker: the worker of each rx queue, -1 if none;
+ *            drop_reasons: an object of all reasons by name, also those at 0;
+ *            and what the port's kind adds (port_ops.status)
+ *   queues   rows: dir (rx or tx), queue, state, size, frames, bytes;
+ *            of rx also loans and worker (-1: none)
+ *   fdb      rows: mac, vlan, port, static, age (seconds)
+ *   workers  rows: lcore, cpu, numa_node, queues, frames, busy_cycles, idle_cycles, loops,
  *            cycles_per_frame (busy), idle_percent; beside them tsc_hz
+ *   buffers  rows: name, size, free (with those that threads have at hand)
  *
  * What cannot be answered is {"error": "..."}: an unknown port, bad parameters, no answer in time.
  *

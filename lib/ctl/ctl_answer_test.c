@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_mempool.h>
+
 #include "ctl_unit.h"
 
 /* What the other rooms would say. */
@@ -273,6 +275,32 @@ workers_show_cycles_per_frame_and_idle_share(void **state)
 	has(json, "\"cycles_per_frame\":0,\"idle_percent\":100}}");
 }
 
+static struct rte_mempool pools[2] = {
+	{ .name = "small", .size = 4992 },
+	{ .name = "loan", .size = 100 },
+};
+
+void
+rte_mempool_walk(void (*func)(struct rte_mempool *, void *arg), void *arg)
+{
+	for (unsigned int i = 0; i < RTE_DIM(pools); i++)
+		func(&pools[i], arg);
+}
+
+unsigned int
+rte_mempool_avail_count(const struct rte_mempool *pool)
+{
+	return pool->size - 7;
+}
+
+static void
+buffers_are_counted_per_pool(void **state)
+{
+	has(ask(ctl_answer_buffers, NULL),
+		"{\"total\":2,\"0\":{\"name\":\"small\",\"size\":4992,\"free\":4985},"
+		"\"1\":{\"name\":\"loan\",\"size\":100,\"free\":93}}");
+}
+
 static void
 bad_parameters_get_an_error_in_words(void **state)
 {
@@ -339,6 +367,7 @@ main(void)
 		cmocka_unit_test_teardown(the_queues_of_a_big_port_come_in_pages, teardown),
 		cmocka_unit_test_teardown(the_mac_table_is_shown_whole_or_for_one_port, teardown),
 		cmocka_unit_test_teardown(workers_show_cycles_per_frame_and_idle_share, teardown),
+		cmocka_unit_test_teardown(buffers_are_counted_per_pool, teardown),
 		cmocka_unit_test_teardown(bad_parameters_get_an_error_in_words, teardown),
 		cmocka_unit_test_teardown(without_memory_a_page_ends_with_an_error, teardown),
 		cmocka_unit_test(the_version_names_ours_and_dpdks),

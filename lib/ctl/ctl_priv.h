@@ -16,6 +16,7 @@ void ctl_answer_port(const char *params, struct rte_tel_data *d);
 void ctl_answer_queues(const char *params, struct rte_tel_data *d);
 void ctl_answer_fdb(const char *params, struct rte_tel_data *d);
 void ctl_answer_workers(const char *params, struct rte_tel_data *d);
+void ctl_answer_buffers(const char *params, struct rte_tel_data *d);
 
 extern struct fdb *ctl_fdb;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Questions about the switch as a whole: version, workers, MAC table. */
+/* Questions about the switch as a whole: version, workers, packet buffers, MAC table. */
 #include <unistd.h>
 
 #include <rte_cycles.h>
+#include <rte_mempool.h>
 #include <rte_version.h>
 
 #include "ctl_priv.h"
@@ -51,6 +52,42 @@ ctl_answer_workers(const char *params, struct rte_tel_data *d)
 			cycles > 0 ? (int)(100.0 * ws.idle_cycles / cycles) : 0);
 		ctl_row_add(d, w, row);
 	}
+}
+
+struct pool_rows {
+	struct rte_tel_data *d; /* NULL: only count */
+	uint32_t n, end;
+};
+
+static void
+add_pool(struct rte_mempool *pool, void *arg)
+{
+	struct pool_rows *rows = arg;
+	struct rte_tel_data *row;
+
+	if (rows->d != NULL && rows->n < rows->end) {
+		row = ctl_row(rows->d);
+		if (row == NULL)
+			return;
+		rte_tel_data_add_dict_string(row, "name", pool->name);
+		base_tel_uint(row, "size", pool->size);
+		/* Those in the caches of threads are free as well, and counted. */
+		base_tel_uint(row, "free", rte_mempool_avail_count(pool));
+		ctl_row_add(rows->d, rows->n, row);
+	}
+	rows->n++;
+}
+
+void
+ctl_answer_buffers(const char *params, struct rte_tel_data *d)
+{
+	struct pool_rows rows = { 0 };
+
+	rte_mempool_walk(add_pool, &rows);
+	rows.end = ctl_table(d, rows.n, 0);
+	rows.d = d;
+	rows.n = 0;
+	rte_mempool_walk(add_pool, &rows);
 }
 
 static void

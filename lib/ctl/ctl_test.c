@@ -39,6 +39,7 @@ FAKE(ctl_answer_port)
 FAKE(ctl_answer_queues)
 FAKE(ctl_answer_fdb)
 FAKE(ctl_answer_workers)
+FAKE(ctl_answer_buffers)
 
 static unsigned int n_registered;
 
@@ -115,7 +116,7 @@ a_question_is_answered_on_the_control_thread(void **state)
 {
 	struct asker a;
 
-	assert_int_equal(n_registered, 6);
+	assert_int_equal(n_registered, 7);
 	asker_start(&a);
 	event_base_dispatch(base);
 	asker_join(&a);
