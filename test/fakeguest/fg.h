@@ -107,6 +107,8 @@ bool fg_hung_up(struct fg *g, int timeout_ms);
  * or fg_add_mem_reg.
  */
 int fg_mem_add(struct fg *g, uint64_t gpa, uint64_t size, uint64_t uva, uint64_t offset);
+/* NULL beyond the last. */
+struct fg_region *fg_region_of(struct fg *g, uint32_t region);
 /* Unmaps and closes; the number stays taken. */
 void fg_mem_drop(struct fg *g, uint32_t region);
 /*
@@ -155,7 +157,7 @@ int fg_ring_stop(struct fg_ring *r);
 
 struct fg_ring {
 	struct fg *g;
-	uint32_t index, size;
+	uint32_t index, size, region;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 	struct fg_desc *desc;
 	struct fg_avail *avail;
@@ -206,6 +208,9 @@ void fg_ring_raw_desc(
 	struct fg_ring *r, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
 void fg_ring_raw_avail_idx(struct fg_ring *r, uint16_t idx);
 uint16_t fg_ring_raw_used_idx(const struct fg_ring *r);
+
+/* Write values a and b (2, 4 or 8 aligned bytes) in turn, as fast as this CPU can; ends with a. */
+void fg_flip(void *at, const void *a, const void *b, uint32_t len, int ms);
 
 /* ---- frames (fg_net.c) ---- */
 
@@ -318,5 +323,9 @@ unsigned int fg_stream_step(struct fg_stream *s);
  * arrived for timeout_ms: the rest counts as lost.
  */
 int fg_stream_run(struct fg_stream *s, uint64_t n, int timeout_ms);
+
+/* ---- for Python: sizes of the structs it mirrors: fg_region, fg_ring, fg_queue, fg_check,
+ * fg_stream ---- */
+extern const uint32_t fg_sizes[5];
 
 #endif

@@ -49,6 +49,12 @@ fg_mem_add(struct fg *g, uint64_t gpa, uint64_t size, uint64_t uva, uint64_t off
 	return g->n_regions++;
 }
 
+struct fg_region *
+fg_region_of(struct fg *g, uint32_t region)
+{
+	return region < g->n_regions ? &g->regions[region] : NULL;
+}
+
 void
 fg_mem_drop(struct fg *g, uint32_t region)
 {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fg.h"
@@ -58,6 +59,7 @@ fg_ring_new(struct fg *g, uint32_t region, uint32_t index, uint32_t size)
 		return NULL;
 	r->g = g;
 	r->index = index;
+	r->region = region;
 	r->size = size;
 	r->event_idx = g->features & FG_F_EVENT_IDX;
 	r->err = -1;
@@ -118,7 +120,7 @@ post_indirect(struct fg_ring *r, uint16_t head, const struct fg_buf *bufs, unsig
 	if (r->n_table[head] < n) {
 		uint32_t room = n < 16 ? 16 : n;
 
-		r->table[head] = fg_alloc(r->g, 0, 16ull * room, 16);
+		r->table[head] = fg_alloc(r->g, r->region, 16ull * room, 16);
 		if (r->table[head] == 0)
 			return -ENOMEM;
 		r->n_table[head] = room;
@@ -278,4 +280,33 @@ fg_ring_wait(struct fg_ring *r, int timeout_ms)
 		return false;
 	r->n_calls += n;
 	return true;
+}
+
+void
+fg_flip(void *at, const void *a, const void *b, uint32_t len, int ms)
+{
+	struct timespec ts;
+	int64_t end;
+	uint64_t va = 0, vb = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	end = ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + ms;
+	memcpy(&va, a, len);
+	memcpy(&vb, b, len);
+	do {
+		/* One store, so that the device sees either value and nothing between. */
+		for (int i = 0; i < 1000; i++) {
+			uint64_t v = i % 2 == 0 ? vb : va;
+
+			if (len == 8)
+				__atomic_store_n((uint64_t *)at, v, __ATOMIC_RELAXED);
+			else if (len == 4)
+				__atomic_store_n((uint32_t *)at, (uint32_t)v, __ATOMIC_RELAXED);
+			else
+				__atomic_store_n((uint16_t *)at, (uint16_t)v, __ATOMIC_RELAXED);
+			for (int k = 0; k < 20; k++)
+				__asm__ volatile("" ::: "memory");
+		}
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+	} while (ts.tv_sec * 1000 + ts.tv_nsec / 1000000 < end);
 }

@@ -6,6 +6,9 @@
 
 #include "fg.h"
 
+const uint32_t fg_sizes[5] = { sizeof(struct fg_region), sizeof(struct fg_ring),
+	sizeof(struct fg_queue), sizeof(struct fg_check), sizeof(struct fg_stream) };
+
 #define STEP_MAX 64 /* frames sent in one pass */
 
 struct fg_stream *

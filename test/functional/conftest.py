@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import os
+
+import pytest
+
+from arena import Arena
+from vswitch import Switch
+
+# The worker polls on CPU 1: guests on it would take its time slices.
+os.sched_setaffinity(0, {0})
+
+
+@pytest.fixture
+def switch():
+    """switch(ports, **switch_options) starts one; what must be true of every switch at its
+    end is checked at teardown."""
+    running = []
+
+    def start(ports, **options):
+        running.append(Switch(ports, **options))
+        return running[-1]
+
+    yield start
+    errors = []
+    for s in running:
+        try:
+            s.stop()
+        except AssertionError as e:
+            errors.append(e)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture(scope="module")
+def shared_arena():
+    a = Arena()
+    yield a
+    a.close()
+
+
+@pytest.fixture
+def arena(shared_arena):
+    """One switch for a whole file of hostile guests: what one leaves behind shows in the next."""
+    shared_arena.begin()
+    yield shared_arena
+    shared_arena.end()

@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fake guest (test/fakeguest, C) for Python: class Guest makes tests short,
+`lib` reaches every function of fg.h."""
+
+import ctypes as c
+import errno
+import os
+import struct
+import threading
+import time
+
+BUILD = os.environ.get("VS_BUILD", "build")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD_DIR = os.path.join(ROOT, BUILD)
+
+# vhost-user requests
+GET_FEATURES, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE = 1, 2, 3, 4, 5
+SET_LOG_BASE, SET_LOG_FD = 6, 7
+SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
+SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
+GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 15, 16
+GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP, NET_SET_MTU = 17, 18, 19, 20
+GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
+GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
+NO_FD = 1 << 8
+NEED_REPLY = 1 << 3
+
+# virtio features
+F_MTU, F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 1 << 3, 1 << 15, 1 << 17, 1 << 22
+F_INDIRECT, F_EVENT_IDX, F_PROTOCOL, F_VERSION_1 = 1 << 28, 1 << 29, 1 << 30, 1 << 32
+P_MQ, P_REPLY_ACK, P_MTU, P_MEM_SLOTS = 1 << 0, 1 << 3, 1 << 4, 1 << 15
+FEATURES = F_MRG_RXBUF | F_INDIRECT | F_EVENT_IDX | F_PROTOCOL | F_VERSION_1 | F_MQ | F_CTRL_VQ
+PROTO = P_MQ | P_REPLY_ACK | P_MTU | P_MEM_SLOTS
+
+NEXT, WRITE, INDIRECT = 1, 2, 4
+SHARED, OWN, SPLIT = 0, 1, 2
+
+# Two regions with a hole between them and different file offsets, as a PC has.
+REGIONS = ((0, 8 << 20), (4 << 30, 40 << 20))
+
+u8, u16, u32, u64, p = c.c_uint8, c.c_uint16, c.c_uint32, c.c_uint64, c.c_void_p
+
+
+class Region(c.Structure):
+    _fields_ = [("gpa", u64), ("size", u64), ("uva", u64), ("offset", u64), ("fd", c.c_int),
+                ("host", p), ("bump", u64)]
+
+
+class Ring(c.Structure):
+    _fields_ = [("g", p), ("index", u32), ("size", u32), ("region", u32),
+                ("desc_gpa", u64), ("avail_gpa", u64), ("used_gpa", u64),
+                ("desc", p), ("avail", p), ("used", p),
+                ("avail_idx", u16), ("published", u16), ("used_idx", u16), ("base", u16),
+                ("n_free", u16), ("free_head", u16),
+                ("next", p), ("n_chain", p), ("cookie", p), ("order", p), ("table", p),
+                ("n_table", p), ("kick", c.c_int), ("call", c.c_int), ("err", c.c_int),
+                ("event_idx", c.c_bool), ("n_kicks", u64), ("n_calls", u64),
+                ("n_out_of_order", u64), ("n_bad_id", u64)]
+
+
+class Queue(c.Structure):
+    _fields_ = [("ring_", c.POINTER(Ring)), ("g", p), ("rx", c.c_bool), ("hdr_len", u32),
+                ("slot_size", u32), ("n_slots", u32), ("slots_gpa", u64), ("free_slots", p),
+                ("n_free_slots", u32), ("rx_cuts", u32), ("rx_indirect", c.c_bool),
+                ("n_frames", u64), ("n_bad_len", u64), ("n_bad_buffers", u64),
+                ("last_buffers", u32)]
+
+    @property
+    def ring(self):
+        return self.ring_.contents
+
+
+class Check(c.Structure):
+    _fields_ = [("seed", u32), ("max", u32), ("highest", u32), ("received", u64),
+                ("duplicate", u64), ("corrupt", u64), ("reordered", u64), ("foreign", u64),
+                ("seen", p)]
+
+
+class StreamStruct(c.Structure):
+    _fields_ = [("from_", p), ("to", p), ("src", u8 * 6), ("dst", u8 * 6),
+                ("size_min", u32), ("size_max", u32), ("size_step", u32),
+                ("desc_min", u32), ("desc_max", u32), ("header", c.c_int),
+                ("indirect", c.c_int), ("window", u32), ("n_pairs", u32), ("limit", u64),
+                ("sent", u64), ("lost", u64), ("size", u32), ("desc", u32), ("check", Check)]
+
+
+class Head(c.Structure):
+    """How struct fg begins."""
+    _fields_ = [("sock", c.c_int), ("offered", u64), ("features", u64), ("proto_offered", u64),
+                ("proto", u64)]
+
+
+class Buf(c.Structure):
+    _fields_ = [("gpa", u64), ("len", u32), ("write", c.c_bool)]
+
+
+def _load():
+    lib = c.CDLL(os.path.join(BUILD_DIR, "test/fakeguest/libfakeguest.so"))
+    rp, qp, sp, i = c.POINTER(Ring), c.POINTER(Queue), c.POINTER(StreamStruct), c.c_int
+    b, s, ip = c.c_bool, c.c_char_p, c.POINTER(c.c_int)
+    for name, res, args in (
+        ("fg_new", p, []), ("fg_free", None, [p]), ("fg_error", s, [p]),
+        ("fg_connect", i, [p, s]), ("fg_disconnect", None, [p]),
+        ("fg_send_raw", i, [p, s, c.c_size_t, ip, u32]),
+        ("fg_send", i, [p, u32, u32, s, u32, ip, u32]),
+        ("fg_recv_raw", i, [p, p, c.c_size_t, i]), ("fg_recv", i, [p, u32, p, u32, i]),
+        ("fg_hung_up", b, [p, i]),
+        ("fg_mem_add", i, [p, u64, u64, u64, u64]), ("fg_mem_drop", None, [p, u32]),
+        ("fg_mem_move", i, [p, u32, u64]), ("fg_mem_truncate", i, [p, u32, u64]),
+        ("fg_region_of", c.POINTER(Region), [p, u32]),
+        ("fg_ptr", p, [p, u64, u64]), ("fg_uva", u64, [p, u64]),
+        ("fg_alloc", u64, [p, u32, u64, u64]), ("fg_canary_fill", None, [p]),
+        ("fg_canary_check", u64, [p, c.POINTER(u64)]),
+        ("fg_request", i, [p, u32, s, u32, ip, u32]), ("fg_request_u64", i, [p, u32, u64]),
+        ("fg_request_state", i, [p, u32, u32, u32]), ("fg_get_u64", i, [p, u32, c.POINTER(u64)]),
+        ("fg_negotiate", i, [p, u64, u64]), ("fg_set_mem_table", i, [p]),
+        ("fg_add_mem_reg", i, [p, u32]), ("fg_rem_mem_reg", i, [p, u32]),
+        ("fg_ring_start", i, [rp]), ("fg_ring_addr", i, [rp]), ("fg_ring_enable", i, [rp, b]),
+        ("fg_ring_stop", i, [rp]), ("fg_ring_reset", None, [rp]), ("fg_ring_relocate", i, [rp]),
+        ("fg_ring_post", i, [rp, c.POINTER(Buf), u32, b, u32]), ("fg_ring_publish", None, [rp]),
+        ("fg_ring_kick", None, [rp]),
+        ("fg_ring_take", b, [rp, c.POINTER(u16), c.POINTER(u32), c.POINTER(u32)]),
+        ("fg_ring_pending", u16, [rp]), ("fg_ring_want_call", None, [rp, b]),
+        ("fg_ring_wait", b, [rp, i]), ("fg_ring_raw_avail", None, [rp, u16]),
+        ("fg_ring_raw_desc", None, [rp, u16, u64, u32, u16, u16]),
+        ("fg_ring_raw_avail_idx", None, [rp, u16]), ("fg_ring_raw_used_idx", u16, [rp]),
+        ("fg_flip", None, [p, s, s, u32, i]),
+        ("fg_queue_new", qp, [p, b, u32, u32, u32, u32, u32, u32]),
+        ("fg_queue_rebase", None, [qp, u64, u64, u64]),
+        ("fg_net_send_cuts", i, [qp, s, s, u32, c.POINTER(u32), u32, b, b]),
+        ("fg_net_send", i, [qp, s, u32, u32, i, b, b]), ("fg_net_reap", u32, [qp]),
+        ("fg_net_fill", None, [qp]), ("fg_net_fill_some", u32, [qp, u32]),
+        ("fg_net_recv", i, [qp, p, u32, b]), ("fg_net_recv_any", i, [p, p, u32, c.POINTER(u32)]),
+        ("fg_frame_make", None, [p, u32, s, s, u32, u32]),
+        ("fg_stream_new", sp, [p, p, s, s, u32, u32]), ("fg_stream_free", None, [sp]),
+        ("fg_stream_run", i, [sp, u64, i]), ("fg_stream_step", u32, [sp]),
+    ):
+        f = getattr(lib, name)
+        f.restype, f.argtypes = res, args
+    sizes = (u32 * 5).in_dll(lib, "fg_sizes")
+    mine = [c.sizeof(t) for t in (Region, Ring, Queue, Check, StreamStruct)]
+    assert list(sizes) == mine, f"fg.h and fakeguest.py disagree: {list(sizes)} {mine}"
+    return lib
+
+
+lib = _load()
+
+
+class Refused(Exception):
+    """The back-end answered a request with an error."""
+
+
+class HungUp(Exception):
+    """The back-end closed the connection."""
+
+
+def mac(n):
+    return bytes((2, 0, 0, n >> 16 & 255, n >> 8 & 255, n & 255))
+
+
+BROADCAST = b"\xff" * 6
+
+
+def frame(dst, src, size=60, seed=0xE000, seq=0):
+    """A frame whose content is told by its seed and number."""
+    out = c.create_string_buffer(size)
+    lib.fg_frame_make(out, size, dst, src, seed, seq)
+    return out.raw
+
+
+def wait_until(condition, timeout=3.0, step=0.005):
+    """True as soon as condition() is; its last value after the timeout."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(step)
+
+
+class Guest:
+    """One front-end with one virtio-net device. Without `path` nothing is connected;
+    without `boot` the protocol is up to the test."""
+
+    def __init__(self, path=None, boot=True, regions=REGIONS, **options):
+        self.g = lib.fg_new()
+        self.path = path
+        self.rx, self.tx = [], []
+        self.head = Head.from_address(self.g)
+        self._in = c.create_string_buffer(65600)
+        for i, (gpa, size) in enumerate(regions):
+            self.ok(lib.fg_mem_add(self.g, gpa, size, 0, i * 65536))
+        if path is not None:
+            self.connect(path)
+            if boot:
+                self.boot(**options)
+
+    # -- life
+
+    def connect(self, path=None):
+        self.ok(lib.fg_connect(self.g, os.fsencode(path or self.path)))
+
+    def boot(self, features=FEATURES, proto=PROTO, enable=True, **queues):
+        """What a front-end and driver do from connecting to the first frame."""
+        self.negotiate(features, proto)
+        self.share_memory()
+        self.make_queues(**queues)
+        self.start(enable)
+
+    def negotiate(self, features=FEATURES, proto=PROTO):
+        self.ok(lib.fg_negotiate(self.g, features, proto))
+
+    def share_memory(self):
+        self.ok(lib.fg_set_mem_table(self.g))
+
+    def make_queues(self, pairs=1, ring=256, slot=2304, slots=None, rx_cuts=1,
+                    rx_indirect=False, ring_region=0, slot_region=-1):
+        slot_region %= self.n_regions
+        self.rx, self.tx = [], []
+        for i in range(pairs):
+            for is_rx, queues in ((True, self.rx), (False, self.tx)):
+                q = lib.fg_queue_new(self.g, is_rx, i, ring, slot, slots or ring, ring_region,
+                                     slot_region)
+                assert q, lib.fg_error(self.g)
+                queues.append(q.contents)
+            self.rx[i].rx_cuts, self.rx[i].rx_indirect = rx_cuts, rx_indirect
+
+    def start(self, enable=True, fill=True):
+        """In vring order. enable: after the start, as DPDK's virtio-user does; or "before",
+        as QEMU does, so that nothing is dropped between the two; or not at all."""
+        for q in self.queues():
+            self.start_queue(q, enable, fill)
+
+    def start_queue(self, q, enable=True, fill=True):
+        if q.rx and fill:
+            lib.fg_net_fill(q)
+        if enable == "before":
+            self.enable(q)
+        self.ok(lib.fg_ring_start(q.ring))
+        if enable is True and self.head.features & F_PROTOCOL:
+            self.ok(lib.fg_ring_enable(q.ring, True))
+
+    def queues(self):
+        return [q for pair in zip(self.rx, self.tx) for q in pair]
+
+    def disconnect(self):
+        lib.fg_disconnect(self.g)
+
+    def close(self):
+        if self.g:
+            lib.fg_free(self.g)
+        self.g, self.rx, self.tx = None, [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # -- protocol
+
+    def ok(self, rc):
+        if rc >= 0:
+            return rc
+        words = f"{os.strerror(-rc)}: {lib.fg_error(self.g).decode()}"
+        if rc == -errno.EPROTO:
+            raise Refused(words)
+        if rc in (-errno.ECONNRESET, -errno.EPIPE):
+            raise HungUp(words)
+        raise OSError(-rc, words)
+
+    def send_raw(self, data, fds=()):
+        self.ok(lib.fg_send_raw(self.g, data, len(data), (c.c_int * len(fds))(*fds), len(fds)))
+
+    def message(self, request, payload=b"", fds=(), flags=0, size=None, version=1):
+        """One message, sent without waiting for anything; its header may lie."""
+        size = len(payload) if size is None else size
+        self.send_raw(struct.pack("=III", request, flags | version, size) + payload, fds)
+
+    def answer(self, request, timeout=2000):
+        out = c.create_string_buffer(4096)
+        n = self.ok(lib.fg_recv(self.g, request, out, 4096, timeout))
+        return out.raw[:n]
+
+    def ask(self, request, payload=b""):
+        self.message(request, payload)
+        return self.answer(request)
+
+    def get(self, request):
+        return struct.unpack("=Q", self.ask(request))[0]
+
+    def request(self, request, payload=b"", fds=()):
+        """Acknowledged (REPLY_ACK) or followed by a round trip. Raises Refused or HungUp."""
+        self.ok(lib.fg_request(self.g, request, payload, len(payload),
+                               (c.c_int * len(fds))(*fds), len(fds)))
+
+    def vring(self, request, index, num):
+        self.request(request, struct.pack("=II", index, num))
+
+    def vring_fd(self, request, index, fds=(), flags=0):
+        self.request(request, struct.pack("=Q", index | flags), fds)
+
+    def stop_queue(self, q):
+        """GET_VRING_BASE"""
+        return self.ok(lib.fg_ring_stop(q.ring))
+
+    def enable(self, q, on=True):
+        self.ok(lib.fg_ring_enable(q.ring, on))
+
+    def hung_up(self, timeout=3000):
+        return lib.fg_hung_up(self.g, timeout)
+
+    # -- memory
+
+    @property
+    def n_regions(self):
+        i = 0
+        while lib.fg_region_of(self.g, i):
+            i += 1
+        return i
+
+    def region(self, i):
+        return lib.fg_region_of(self.g, i).contents
+
+    def alloc(self, size, region=0, align=64):
+        gpa = lib.fg_alloc(self.g, region, size, align)
+        assert gpa, lib.fg_error(self.g)
+        return gpa
+
+    def read(self, gpa, size):
+        at = lib.fg_ptr(self.g, gpa, size)
+        assert at, f"{gpa:#x} is not guest memory"
+        return c.string_at(at, size)
+
+    def write(self, gpa, data):
+        at = lib.fg_ptr(self.g, gpa, len(data))
+        assert at, f"{gpa:#x} is not guest memory"
+        c.memmove(at, data, len(data))
+
+    def canary_fill(self):
+        lib.fg_canary_fill(self.g)
+
+    def canary_check(self):
+        first = u64()
+        bad = lib.fg_canary_check(self.g, c.byref(first))
+        assert bad == 0, f"{bad} bytes outside any buffer changed, the first at {first.value:#x}"
+
+    # -- rings, raw
+
+    def post(self, q, bufs, indirect=False, publish=True):
+        """A chain of buffers (gpa, length, device may write), whatever they are."""
+        array = (Buf * len(bufs))(*[Buf(*b) for b in bufs])
+        head = self.ok(lib.fg_ring_post(q.ring, array, len(bufs), indirect, 0xffffffff))
+        if publish:
+            lib.fg_ring_publish(q.ring)
+        return head
+
+    def desc(self, q, i, addr, length, flags=0, following=0):
+        lib.fg_ring_raw_desc(q.ring, i, addr & (1 << 64) - 1, length, flags, following)
+
+    def offer(self, q, *heads):
+        """Make descriptors available, whatever they are."""
+        for head in heads:
+            lib.fg_ring_raw_avail(q.ring, head)
+        lib.fg_ring_publish(q.ring)
+
+    def table(self, *entries):
+        """An indirect table of (address, length, flags, next); its address."""
+        at = self.alloc(16 * max(len(entries), 1) + 16)
+        self.write(at, b"".join(struct.pack("=QIHH", *x) for x in entries))
+        return at
+
+    def drain(self, q):
+        """Forget completions."""
+        head, length, cookie = u16(), u32(), u32()
+        while lib.fg_ring_take(q.ring, head, length, cookie):
+            pass
+
+    # -- frames
+
+    def send(self, data, queue=0, n_desc=1, header=SHARED, indirect=False, publish=True):
+        q = self.tx[queue]
+        lib.fg_net_reap(q)
+        self.ok(lib.fg_net_send(q, data, len(data), n_desc, header, indirect, publish))
+
+    def send_cuts(self, data, cuts, queue=0, hdr=None, indirect=False):
+        q = self.tx[queue]
+        lib.fg_net_reap(q)
+        self.ok(lib.fg_net_send_cuts(q, hdr, data, len(data), (u32 * len(cuts))(*cuts),
+                                     len(cuts), indirect, True))
+
+    def taken(self, queue=0, timeout=2.0):
+        """Wait until the switch has completed all that was sent."""
+        q = self.tx[queue]
+        return wait_until(lambda: lib.fg_net_reap(q) is not None and
+                          q.ring.n_free == q.ring.size, timeout)
+
+    def recv(self, timeout=1.0):
+        """One frame, or None if none comes."""
+        end = time.monotonic() + timeout
+        while True:
+            n = self.ok(lib.fg_net_recv_any(self.g, self._in, len(self._in), None))
+            if n > 0:
+                return self._in.raw[:n]
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.0005)
+
+    def recv_all(self, quiet=0.05):
+        """All frames until none has come for `quiet` seconds."""
+        out = []
+        while (f := self.recv(quiet)) is not None:
+            out.append(f)
+        return out
+
+    def assert_orderly(self):
+        """Nothing that came back from the switch broke the rules of a ring."""
+        for q in self.queues():
+            r = q.ring
+            bad = {"out_of_order": r.n_out_of_order, "bad_id": r.n_bad_id,
+                   "bad_len": q.n_bad_len, "bad_buffers": q.n_bad_buffers}
+            assert not any(bad.values()), f"ring {r.index}: {bad}"
+
+
+class Stream:
+    """Verified frames from one guest to another; in the background between start and stop."""
+
+    _seed = 0
+
+    def __init__(self, src, dst, src_mac, dst_mac, limit=1 << 24, **options):
+        Stream._seed += 1
+        self.ends = src, dst
+        self.s = lib.fg_stream_new(src.g, dst.g, dst_mac, src_mac, Stream._seed, limit)
+        self.c = self.s.contents
+        for name, value in options.items():
+            setattr(self.c, name, value)
+        self._stop = threading.Event()
+        self._thread = None
+        self._error = None
+
+    def run(self, n, timeout=3.0):
+        """Send n frames; all must arrive."""
+        rc = lib.fg_stream_run(self.s, n, int(timeout * 1000))
+        assert rc == 0, f"{os.strerror(-rc)}: {self}"
+        self.assert_good()
+
+    def start(self):
+        def work():
+            while not self._stop.is_set():
+                rc = lib.fg_stream_run(self.s, 64, 3000)
+                if rc < 0:
+                    self._error = f"{os.strerror(-rc)}: {self}"
+                    return
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self):
+        """Ends and checks the stream; how many frames arrived."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join(20)
+            assert not self._thread.is_alive()
+            self._thread = None
+            self._stop.clear()
+        assert self._error is None, self._error
+        self.assert_good()
+        return self.c.check.received
+
+    def moving(self, n=64, timeout=3.0):
+        """n more frames arrive."""
+        goal = self.c.check.received + n
+        assert wait_until(lambda: self.c.check.received >= goal, timeout), f"stuck: {self}"
+        assert self._error is None, self._error
+
+    def assert_good(self):
+        k = self.c.check
+        assert (self.c.lost, k.corrupt, k.duplicate, k.reordered) == (0, 0, 0, 0), str(self)
+        for guest in self.ends:
+            guest.assert_orderly()
+
+    def free(self):
+        if self.s:
+            lib.fg_stream_free(self.s)
+        self.s = None
+
+    def __str__(self):
+        k = self.c.check
+        return (f"sent {self.c.sent} received {k.received} lost {self.c.lost} "
+                f"corrupt {k.corrupt} duplicate {k.duplicate} reordered {k.reordered} "
+                f"foreign {k.foreign}; next size {self.c.size} in {self.c.desc} pieces")

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program: arguments, exit codes, messages, signals. Nothing on stdout but what was asked
+for."""
+
+import glob
+import os
+import re
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from fakeguest import frame, lib, mac, wait_until
+from vswitch import BINARY, Switch
+
+GOOD = """[switch]
+workers = 1
+memory = 64
+hugepages = no
+socket-dir = {dir}
+
+[port vm1]
+type = vhost-user
+socket = vm1.sock
+"""
+
+
+def run(*args, timeout=30):
+    p = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=timeout)
+    return p.returncode, p.stdout, p.stderr
+
+
+@pytest.fixture
+def check():
+    """Messages show at most 100 characters of a path, so it is a short one."""
+    with tempfile.TemporaryDirectory(prefix="vs-") as d:
+        def check_text(text):
+            path = os.path.join(d, "vs.conf")
+            with open(path, "w") as f:
+                f.write(text.format(dir=d))
+            return run("--config", path, "--check")
+        yield check_text
+
+
+def test_help_goes_to_stdout():
+    code, out, err = run("--help")
+    assert code == 0 and err == ""
+    for word in ("--config", "--check", "usage"):
+        assert word.lower() in out.lower()
+
+
+def test_version_goes_to_stdout():
+    code, out, err = run("--version")
+    assert code == 0 and err == "" and re.search(r"\d+\.\d+", out)
+
+
+@pytest.mark.parametrize("args", [
+    [], ["--check"], ["--config"], ["--nonsense"], ["--config", "x", "surplus"]])
+def test_bad_arguments_are_told_on_stderr(args):
+    code, out, err = run(*args)
+    assert code != 0 and out == "" and err != ""
+
+
+def test_a_good_config_passes_the_check(check):
+    code, out, err = check(GOOD)
+    assert code == 0 and err == ""
+    assert out.count("\n") == 1 and "ok" in out and "vs.conf" in out
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    code, out, err = run("--config", str(tmp_path / "none"), "--check")
+    assert code != 0 and out == "" and "none" in err
+
+
+@pytest.mark.parametrize("bad, words", {
+    "unknown_section": (GOOD + "[nonsense]\n", ["nonsense"]),
+    "unknown_key": (GOOD + "colour = red\n", ["vm1", "colour"]),
+    "unknown_switch_key": (GOOD.replace("workers", "wrkers"), ["wrkers"]),
+    "unknown_type": (GOOD.replace("vhost-user", "carrier-pigeon"), ["vm1", "carrier-pigeon"]),
+    "no_type": (GOOD.replace("type = vhost-user\n", ""), ["vm1", "type"]),
+    "no_socket": (GOOD.replace("socket = vm1.sock\n", ""), ["vm1", "socket"]),
+    "not_a_number": (GOOD + "queues = many\n", ["vm1", "queues"]),
+    "too_many_queues": (GOOD + "queues = 129\n", ["vm1", "queues", "128"]),
+    "no_queues": (GOOD + "queues = 0\n", ["vm1", "queues"]),
+    "negative": (GOOD + "mac-limit = -1\n", ["vm1", "mac-limit"]),
+    "key_twice": (GOOD + "queues = 1\nqueues = 1\n", ["vm1", "queues"]),
+    "port_twice": (GOOD + "[port vm1]\ntype = vhost-user\nsocket = x\n", ["vm1"]),
+    "socket_twice": (GOOD + "[port vm2]\ntype = vhost-user\nsocket = vm1.sock\n", ["vm2"]),
+    "no_equals_sign": (GOOD + "queues 2\n", ["queues"]),
+    "long_value": (GOOD.replace("vm1.sock", "x" * 300), ["socket"]),
+    "long_path": (GOOD.replace("vm1.sock", "x" * 150), ["socket"]),
+    "bad_mac": (GOOD + "static-mac = 02:00:00\n", ["vm1", "static-mac"]),
+    "multicast_mac": (GOOD + "static-mac = 01:00:00:00:00:01\n", ["vm1", "static-mac"]),
+    "bad_cpus": (GOOD.replace("workers = 1", "workers = 3-1"), ["workers"]),
+    "absent_cpu": (GOOD.replace("workers = 1", "workers = 1000"), ["workers"]),
+    "not_built_yet": (GOOD + "vlan = 100\n", ["vm1", "vlan"]),
+    "long_name": (GOOD + "[port " + "n" * 40 + "]\ntype = vhost-user\nsocket = y\n", ["n" * 40]),
+    "no_name": (GOOD + "[port ]\ntype = vhost-user\nsocket = y\n", ["port"]),
+    "too_little_memory": (GOOD.replace("memory = 64", "memory = 1"), ["memory"]),
+}.items())
+def test_a_bad_config_names_its_mistake(check, bad, words):
+    text, expected = words
+    code, out, err = check(text)
+    assert code != 0, f"{bad} was accepted"
+    assert out == ""
+    for word in expected:
+        assert word in err, err
+    assert "vs.conf" in err, err
+
+
+def test_binary_rubbish_is_no_config(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_bytes(os.urandom(4096))
+    code, out, err = run("--config", str(path), "--check")
+    assert code != 0 and out == "" and "vs.conf" in err
+    code, out, err = run("--config", str(tmp_path), "--check")
+    assert code != 0 and out == "" and err != ""
+
+
+def test_a_bad_config_does_not_run(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_text(GOOD.format(dir=tmp_path) + "colour = red\n")
+    code, out, err = run("--config", str(path))
+    assert code != 0 and out == "" and "colour" in err
+    assert not glob.glob(f"{tmp_path}/*.sock")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(switch, sig):
+    sw = switch(["a", "b"])
+    a, b = sw.guest("a"), sw.guest("b")
+    a.send(frame(mac(2), mac(1)))
+    assert b.recv()
+    sw.proc.send_signal(sig)
+    out, _ = sw.proc.communicate(timeout=10)
+    assert (sw.proc.returncode, out) == (0, b""), sw.log
+    assert glob.glob(f"{sw.dir}/*.sock") == []
+    assert a.hung_up() and b.hung_up()
+    sw.assert_no_report()
+
+
+def test_a_signal_under_traffic_ends_it_cleanly(switch):
+    sw = switch(["a", "b"])
+    a, b = sw.guest("a"), sw.guest("b")
+    s = sw.stream(a, b, mac(1), mac(2), size_max=1500, size_step=7, window=200)
+    s.run(500)
+    for _ in range(5):
+        s.c.limit += 500
+        lib.fg_stream_step(s.s)
+    sw.proc.send_signal(signal.SIGTERM)
+    sw.proc.communicate(timeout=10)
+    assert sw.proc.returncode == 0, sw.log
+    # What arrived is whole, in order, and came once.
+    for _ in range(10):
+        lib.fg_stream_step(s.s)
+    k = s.c.check
+    assert (k.corrupt, k.duplicate, k.reordered) == (0, 0, 0)
+
+
+def test_a_signal_during_start_ends_it(tmp_path):
+    for delay in (0.0, 0.02, 0.1, 0.2, 0.4):
+        sw = Switch(["a"], start=False)
+        sw.write_config()
+        p = subprocess.Popen(sw.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=sw.env())
+        try:
+            p.communicate(timeout=delay)
+        except subprocess.TimeoutExpired:
+            pass
+        p.send_signal(signal.SIGTERM)
+        p.communicate(timeout=15)
+        assert p.returncode in (0, -signal.SIGTERM)
+        if p.returncode == 0:
+            assert glob.glob(f"{sw.dir}/*.sock") == []
+        sw.stop()
+
+
+def test_logs_name_the_port_and_say_that_hugepages_are_missing(switch):
+    sw = switch(["customer-7"])
+    assert len(re.findall("hugepage", sw.log)) == 1, sw.log
+    g = sw.guest("customer-7", boot=False)
+    g.message(200)
+    assert g.hung_up()
+    assert wait_until(lambda: "port customer-7" in sw.log)
+
+
+def test_log_lines_that_a_front_end_provokes_are_limited(switch):
+    sw = switch(["a"])
+    for _ in range(300):
+        g = sw.guest("a", boot=False)
+        g.message(200)
+        assert g.hung_up()
+        g.close()
+    assert sw.log.count("\n") < 200
+
+
+def test_eal_options_stand_after_two_dashes(switch):
+    sw = switch(["a"], eal=["--log-level", "lib.eal:debug"])
+    assert "EAL" in sw.log
+
+
+def test_a_bad_eal_option_is_told(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_text(GOOD.format(dir=tmp_path))
+    code, out, err = run("--config", str(path), "--", "--no-such-option")
+    assert code != 0 and out == "" and err != ""
