@@ -22,7 +22,7 @@ full = pytest.mark.full
 def test_two_linux_guests_ping_and_transfer_files_intact(
         start_switch, guest_image, folder, pairs, mergeable):
     names = ["vm1", "vm2"]
-    start_switch({name: {"queues": pairs} for name in names})
+    switch = start_switch({name: {"queues": pairs} for name in names})
     guests = []
     try:
         for i, name in enumerate(names):
@@ -34,4 +34,5 @@ def test_two_linux_guests_ping_and_transfer_files_intact(
         for g in guests:
             g.kill()
             print(f"--- {g.name}\n{g.output()}{g.console()}")
+        print(switch.report())
     assert codes == [0, 0]

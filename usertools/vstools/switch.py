@@ -34,6 +34,17 @@ class Switch(Process):
         """The answer to /vhost_switch/COMMAND."""
         return self.telemetry(f"/vhost_switch/{command}")
 
+    def report(self):
+        """What one wants to see of it when a test failed."""
+        lines = [f"--- {self.name}, exit code {self.child.poll()}"]
+        try:
+            for port in self.ask("ports").values():
+                if isinstance(port, dict):
+                    lines += [str(self.ask(f"{what},{port['name']}")) for what in ("port", "queues")]
+        except (OSError, ValueError) as error:
+            lines.append(f"no answer: {error}")
+        return "\n".join(lines + [self.output()[-3000:]])
+
     def stop(self, seconds=10):
         """SIGTERM; its exit code, which is 0 when it ended in order."""
         if self.running():
