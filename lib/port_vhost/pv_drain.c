@@ -54,10 +54,8 @@ ring_end(struct port_vhost *pv, uint32_t index)
 		vhost_user_ring_stopped(pv->vu, index, base);
 	} else if (slot->start_waits) {
 		struct vhost_user_ring start = slot->start;
-		bool enabled = slot->enabled;
-		/* A failure was told by pv_ring_start. */
-		if (pv_ring_start(pv, &start) == 0)
-			pv_ring_enable(pv, index, enabled);
+		start.enabled = slot->enabled; /* as it is by now */
+		pv_ring_start(pv, &start);     /* tells a failure itself */
 	}
 }
 

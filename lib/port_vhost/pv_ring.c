@@ -95,7 +95,7 @@ pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 	int ret;
 
 	assert(slot->ring == NULL && pv->gen != NULL);
-	slot->enabled = false;
+	slot->enabled = start->enabled;
 	slot->start = *start;
 	/* The ring of an earlier session may still be in use: two would write one used ring. */
 	slot->start_waits = slot->leaving != NULL;
@@ -111,6 +111,7 @@ pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 		port_error(&pv->port, "ring %u cannot start: %s", start->index, strerror(-ret));
 		return ret;
 	}
+	virtq_enable(slot->ring->q, slot->enabled);
 	/* Signals it too: a predecessor may have died between publishing and notifying. */
 	virtq_call_fd_swap(slot->ring->q, slot->call_fd);
 	rings_changed(pv);

@@ -139,8 +139,8 @@ unit_ring_start(uint32_t index, uint16_t base)
 {
 	struct vhost_user_ring ring = unit_ring(unit.gen, index, base);
 
+	ring.enabled = true;
 	assert_int_equal(pv_session_ops.ring_start(unit.pv, &ring), 0);
-	pv_session_ops.ring_enable(unit.pv, index, true);
 }
 
 /* The guest offers one buffer: of a frame to send, or empty to receive one. */

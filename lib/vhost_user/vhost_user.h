@@ -46,6 +46,7 @@ struct vhost_user_ring {
 	uint32_t index; /* vring index: even is the guest's receiveq, odd its transmitq */
 	uint16_t size;
 	uint16_t base;
+	bool enabled; /* ring_start: from its first poll on */
 	void *desc, *avail, *used;
 };
 
@@ -74,8 +75,8 @@ struct vhost_user_ops {
 	 */
 	void (*memory)(void *ctx, struct gmem_gen *gen);
 	/*
-	 * Start a ring, disabled unless ring_enable follows; that comes after every
-	 * start anew. Uses the generation of the last `memory`.
+	 * Start a ring, enabled at once or not: between a start and a later ring_enable a ring drops
+	 * what it finds. Uses the generation of the last `memory`.
 	 */
 	int (*ring_start)(void *ctx, const struct vhost_user_ring *ring);
 	/* A running ring goes on elsewhere: a new memory map, or SET_VRING_ADDR. base means
@@ -86,7 +87,7 @@ struct vhost_user_ops {
 	 * time; the session reads no further message until then.
 	 */
 	void (*ring_stop)(void *ctx, uint32_t index);
-	/* Only for a running ring. May say what is so already. */
+	/* The front-end changed it; only for a running ring. May say what is so already. */
 	void (*ring_enable)(void *ctx, uint32_t index, bool enabled);
 	/*
 	 * Notification fds: a non-blocking eventfd or -1. The owner takes it and closes it.

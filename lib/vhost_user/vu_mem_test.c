@@ -146,7 +146,7 @@ a_ring_pauses_while_the_map_lacks_its_pages(void **state)
 	region.size = 0x10000;
 	rig->said[0] = '\0';
 	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, region), 0);
-	rig_expect(rig, "memory 2\nmoved 1\nstart 0 size 256 base 1000\nenable 0 1\n");
+	rig_expect(rig, "memory 2\nmoved 1\nstart 0 size 256 base 1000 enabled\n");
 	/* Stopped by message while it pauses, it stays stopped. */
 	assert_int_equal(rig_ask_region(rig, VU_REM_MEM_REG, region), 0);
 	rig->said[0] = '\0';

@@ -58,14 +58,13 @@ vu_ring_try_start(struct vhost_user *vu, uint32_t index)
 			"port %s: ring %u waits: it is not in guest memory", vu->name, index);
 		return 0;
 	}
+	if ((s->features & RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES)) == 0)
+		ring->enabled = true;
+	start.enabled = ring->enabled;
 	rc = vu->ops->ring_start(vu->ctx, &start);
 	if (rc < 0)
 		return vu_refuse(vu, -rc, "ring %u does not start: %s", index, strerror(-rc));
 	ring->state = VU_RING_RUNNING;
-	if ((s->features & RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES)) == 0)
-		ring->enabled = true;
-	if (ring->enabled)
-		vu->ops->ring_enable(vu->ctx, index, true);
 	return 0;
 }
 

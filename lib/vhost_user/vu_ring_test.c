@@ -57,7 +57,7 @@ a_ring_starts_with_the_last_thing_it_needs_in_any_order(void **state)
 			assert_null(strstr(rig->said, "start"));
 			step(rig, what[i]);
 		}
-		assert_non_null(strstr(rig->said, "start 1 size 256 base 65535\nenable 1 1\n"));
+		assert_non_null(strstr(rig->said, "start 1 size 256 base 65535 enabled\n"));
 		assert_int_equal((uint8_t *)rig->ring.avail - (uint8_t *)rig->ring.desc, 0x4000);
 		assert_int_equal((uint8_t *)rig->ring.used - (uint8_t *)rig->ring.desc, 0x8000);
 		close(rig->fe);
@@ -91,7 +91,7 @@ an_enable_is_remembered_over_a_stop(void **state)
 	assert_int_equal(rig_get_base(rig, 1), 99);
 	rig_expect(rig, "stop 1\n");
 	step(rig, 4);
-	rig_expect(rig, "kick 1 fd\nstart 1 size 256 base 99\nenable 1 1\n");
+	rig_expect(rig, "kick 1 fd\nstart 1 size 256 base 99 enabled\n");
 	rig_get_base(rig, 1);
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 0), 0);
 	step(rig, 4);
@@ -112,7 +112,7 @@ rings_start_enabled_without_VHOST_USER_F_PROTOCOL_FEATURES(void **state)
 	step(rig, 3);
 	rig->said[0] = '\0';
 	step(rig, 4);
-	rig_expect(rig, "kick 1 fd\nstart 1 size 256 base 0\nenable 1 1\n");
+	rig_expect(rig, "kick 1 fd\nstart 1 size 256 base 0 enabled\n");
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 0), 1);
 	rig_expect(rig, "");
 }
@@ -130,7 +130,7 @@ size_and_base_stay_as_they_are_while_a_ring_runs(void **state)
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_NUM, 1, 128), 0);
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_BASE, 1, 1), 0);
 	step(rig, 4);
-	rig_expect(rig, "stop 1\nkick 1 fd\nstart 1 size 128 base 1\nenable 1 1\n");
+	rig_expect(rig, "stop 1\nkick 1 fd\nstart 1 size 128 base 1 enabled\n");
 }
 
 static void
@@ -237,7 +237,7 @@ GET_VRING_BASE_stops_that_ring_only(void **state)
 	assert_int_equal(rig_ask_table(rig), 0);
 	rig_expect(rig, "memory 1\nmoved 0\n");
 	step(rig, 4);
-	rig_expect(rig, "kick 1 fd\nstart 1 size 64 base 41\nenable 1 1\n");
+	rig_expect(rig, "kick 1 fd\nstart 1 size 64 base 41 enabled\n");
 }
 
 static void

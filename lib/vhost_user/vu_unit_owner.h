@@ -121,7 +121,8 @@ on_start(void *ctx, const struct vhost_user_ring *ring)
 	assert_non_null(ring->avail);
 	assert_non_null(ring->used);
 	rig->ring = *ring;
-	say(rig, "start %u size %u base %u\n", ring->index, ring->size, ring->base);
+	say(rig, "start %u size %u base %u%s\n", ring->index, ring->size, ring->base,
+		ring->enabled ? " enabled" : "");
 	return rig->start_rc;
 }
 
