@@ -8,7 +8,7 @@ static enum virtq_fault
 add_buffer(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct chain *chain)
 {
 	while (len > 0) {
-		if (chain->len >= chain->len_max || chain->n_segs == chain->n_segs_max) {
+		if (chain->len_seen > CHAIN_LEN_SEEN) {
 			chain->cut = true;
 			return VIRTQ_FAULT_NONE;
 		}
@@ -16,15 +16,19 @@ add_buffer(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct 
 		uint8_t *data = gmem_range(rules->gen, addr, len, &contiguous, &chain->hint);
 		if (data == NULL)
 			return VIRTQ_FAULT_UNMAPPED;
-
-		uint32_t room = chain->len_max - chain->len;
-		uint32_t piece = RTE_MIN((uint32_t)contiguous, room);
-		chain->segs[chain->n_segs++] = (struct chain_seg){ data, piece };
-		chain->len += piece;
 		addr += contiguous;
 		len -= contiguous;
-		if (contiguous > room)
+		/* No overflow: at most CHAIN_LEN_SEEN so far, and ranges of 4 GiB saturate. */
+		chain->len_seen += RTE_MIN(contiguous, (uint64_t)CHAIN_LEN_SEEN + 1);
+
+		uint32_t room = chain->n_segs < chain->n_segs_max ? chain->len_max - chain->len : 0;
+		uint32_t piece = RTE_MIN(contiguous, (uint64_t)room);
+		if (piece < contiguous)
 			chain->cut = true;
+		if (piece > 0) {
+			chain->segs[chain->n_segs++] = (struct chain_seg){ data, piece };
+			chain->len += piece;
+		}
 	}
 	return VIRTQ_FAULT_NONE;
 }
@@ -99,6 +103,7 @@ walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain
 enum virtq_fault
 chain_walk_slow(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
 {
+	chain->len_seen = 0;
 	for (uint32_t left = rules->size; left > 0; left--) {
 		uint16_t flags = split_desc_flags(d);
 		chain->n_descs++;

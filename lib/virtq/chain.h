@@ -28,16 +28,19 @@ struct chain_rules {
 	bool indirect; /* VIRTIO_RING_F_INDIRECT_DESC */
 };
 
+/* Beyond the longest frame nothing is translated: an endless chain costs only its descriptors. */
+#define CHAIN_LEN_SEEN (VIRTQ_FRAME_MAX + 16)
+
 struct chain {
 	struct chain_seg *segs; /* the caller's array */
 	uint32_t n_segs_max;
-	uint32_t n_segs;  /* filled */
-	uint32_t len;	  /* bytes in them */
-	uint32_t len_max; /* bytes wanted: what lies beyond is checked but neither translated nor
-			     stored */
-	uint32_t n_descs; /* copied, of all tables */
-	bool cut;	  /* there is more than len_max or n_segs_max could hold */
-	uint32_t hint;	  /* for gmem_range */
+	uint32_t n_segs;   /* filled */
+	uint32_t len;	   /* bytes in them */
+	uint32_t len_max;  /* bytes wanted; what lies beyond is checked but not stored */
+	uint32_t len_seen; /* of the current chain; translation ends with CHAIN_LEN_SEEN */
+	uint32_t n_descs;  /* copied, of all tables */
+	bool cut;	   /* there is more than len_max or n_segs_max could hold */
+	uint32_t hint;	   /* for gmem_range */
 };
 
 /*

@@ -25,6 +25,12 @@ typedef uint16_t guest_u16 __attribute__((aligned(1), may_alias));
 typedef uint32_t guest_u32 __attribute__((aligned(1), may_alias));
 typedef uint64_t guest_u64 __attribute__((aligned(1), may_alias));
 
+static __rte_always_inline uint8_t
+guest_load_u8(const void *p)
+{
+	return *(const volatile uint8_t *)p;
+}
+
 static __rte_always_inline uint16_t
 guest_load_u16(const void *p)
 {

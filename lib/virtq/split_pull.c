@@ -94,19 +94,20 @@ pull_chain_slow(
 	struct nethdr hdr;
 	if (likely(seg->len >= hdr_len)) {
 		hdr = nethdr_load(seg->data);
+		seg->data += hdr_len;
+		seg->len -= hdr_len;
 	} else {
 		uint8_t copy[NETHDR_LEN];
-		pull_gather_slow(copy, seg, hdr_len);
+		for (uint32_t i = 0; i < hdr_len; i++) {
+			if (seg->len == 0)
+				seg++;
+			copy[i] = guest_load_u8(seg->data++);
+			seg->len--;
+		}
 		hdr = nethdr_load(copy);
 	}
-	for (uint32_t left = hdr_len; left > 0;) {
-		uint32_t part = RTE_MIN(left, seg->len);
-		seg->data += part;
-		seg->len -= part;
-		left -= part;
-		if (seg->len == 0)
-			seg++;
-	}
+	if (seg->len == 0)
+		seg++;
 	uint32_t n_segs = chain.n_segs - (uint32_t)(seg - chain.segs);
 
 	if (unlikely(nethdr_refused(hdr))) {
@@ -117,7 +118,6 @@ pull_chain_slow(
 		stats_drop(q->stats, STATS_DROP_OVERSIZE, 1);
 		return NULL;
 	}
-	rte_prefetch0(seg->data);
 	return pull_frame(p, seg, n_segs, chain.len - hdr_len, avail_idx);
 }
 
@@ -180,7 +180,7 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, ui
 	return n_out;
 }
 
-/* A started ring that is disabled: consume and drop. Nothing but the heads is looked at. */
+/* A started ring that is disabled: consume and drop; no buffer is looked at. */
 static __rte_noinline void
 pull_discard_slow(struct virtq *q, struct virtq_view *view, uint32_t n, enum virtq_fault *fault)
 {

@@ -158,8 +158,12 @@ gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_dro
 	} while (chain->len < need && q->mergeable && chain->n_segs < chain->n_segs_max &&
 		 p->n_descs + chain->n_descs <= VIRTQ_BURST_DESCS);
 
-	*reason = STATS_DROP_TOO_BIG;
-	return chain->len < need ? 0 : n;
+	if (likely(chain->len == need))
+		return n;
+	/* Out of budget is as good as out of buffers; the next burst starts afresh. */
+	*reason = p->n_descs + chain->n_descs > VIRTQ_BURST_DESCS ? STATS_DROP_RING_FULL
+								  : STATS_DROP_TOO_BIG;
+	return 0;
 }
 
 /* A frame that takes more than one buffer. false: dropped, counted, or p->fault. */

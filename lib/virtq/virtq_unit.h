@@ -240,6 +240,52 @@ unit_post(struct unit *u, uint16_t head, uint32_t len)
 	return gpa;
 }
 
+/*
+ * A chain of n buffers from descriptor `head` on, offered. An indirect one
+ * has its table somewhere in region A and takes one descriptor of the ring.
+ */
+static inline void
+unit_offer_chain(struct unit *u, uint16_t head, const uint64_t *gpas, const uint32_t *lens,
+	uint32_t n, uint16_t flags, bool indirect)
+{
+	uint64_t table = 0;
+
+	if (indirect) {
+		table = unit_alloc(u, 16 * n + 3) + 3; /* no alignment is promised */
+		unit_set_desc(u, head, table, 16 * n, INDIRECT, 0);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = indirect ? i : (head + i) & (u->size - 1u);
+		uint32_t next = indirect ? i + 1 : (head + i + 1) & (u->size - 1u);
+		uint16_t f = flags | (i + 1 < n ? NEXT : 0);
+		uint64_t meta = (uint64_t)next << 48 | (uint64_t)f << 32 | lens[i];
+		struct split_desc d = { gpas[i], meta };
+		if (!indirect)
+			u->desc[at] = d;
+		else
+			for (uint32_t b = 0; b < 16; b++)
+				*unit_at(u->gen, table + 16 * i + b) = ((uint8_t *)&d)[b];
+	}
+	unit_offer(u, head);
+}
+
+/*
+ * Cut `len` contiguous guest bytes into n pieces; the first has first_len bytes (0: a fair share).
+ */
+static inline void
+unit_cut(uint64_t gpa, uint32_t len, uint32_t first_len, uint32_t n, uint64_t *gpas, uint32_t *lens)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t share = len / (n - i);
+		if (i == 0 && first_len > 0)
+			share = n > 1 ? first_len : len;
+		gpas[i] = gpa;
+		lens[i] = share;
+		gpa += share;
+		len -= share;
+	}
+}
+
 static inline uint16_t
 unit_pull(struct unit *u, uint16_t n)
 {

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a hostile guest can put into a ring breaks this ring, with a name, and nothing else. */
+#include "virtq_unit.h"
+
+/* A good frame, then what the test offered: the first one is delivered and published, the ring breaks. */
+static void
+expect_pull_fault(struct unit *u, enum virtq_fault fault)
+{
+	assert_int_equal(unit_pull(u, 32), 1);
+	unit_assert_frame(u->pkts[0], 60, 1);
+	rte_pktmbuf_free(u->pkts[0]);
+	assert_int_equal(virtq_fault(u->q), fault);
+	assert_int_equal(u->used->idx, 1);
+	assert_int_equal(unit_used_id(u, 0), 0);
+	assert_int_equal(unit_drops_all(u), 0);
+
+	/* Sticky: a good frame is not looked at any more. */
+	unit_send(u, 1, 60, 2);
+	assert_int_equal(unit_pull(u, 32), 0);
+	assert_int_equal(u->used->idx, 1);
+	assert_int_equal(virtq_fault(u->q), fault);
+	unit_close(u);
+}
+
+static void
+open_pull(struct unit *u, uint64_t features)
+{
+	unit_open(u, VIRTQ_PULL, 16, features | F_VERSION_1);
+	unit_send(u, 0, 60, 1);
+}
+
+static void
+a_head_beyond_the_ring_breaks_it(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_offer(&u, 16);
+	expect_pull_fault(&u, VIRTQ_FAULT_HEAD_INDEX);
+	open_pull(&u, 0);
+	unit_offer(&u, 65535);
+	expect_pull_fault(&u, VIRTQ_FAULT_HEAD_INDEX);
+}
+
+static void
+an_avail_index_too_far_ahead_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	unit_open(&u, VIRTQ_PULL, 16, F_VERSION_1);
+	u.avail->idx = 17;
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_AVAIL_INDEX);
+	assert_int_equal(u.used->idx, 0);
+	unit_close(&u);
+}
+
+static void
+an_avail_index_that_goes_back_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	rte_pktmbuf_free(u.pkts[0]);
+	u.avail->idx = 0;
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_AVAIL_INDEX);
+	unit_close(&u);
+}
+
+static void
+a_guest_cannot_offer_more_than_a_ring_while_frames_are_on_loan(void **state)
+{
+	struct unit u;
+
+	unit_open(&u, VIRTQ_PULL, 4, F_VERSION_1);
+	for (int i = 0; i < 4; i++)
+		unit_send(&u, i, 1000, i);
+	assert_int_equal(unit_pull(&u, 32), 4);
+	unit_offer(&u, 0); /* not given back yet */
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_AVAIL_INDEX);
+	/* Loans of a broken ring come back all the same, but nothing is written into it. */
+	rte_pktmbuf_free_bulk(u.pkts, 4);
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_int_equal(virtq_loans(u.q), 0);
+	assert_int_equal(u.used->idx, 0);
+	unit_close(&u);
+}
+
+static void
+a_chain_that_leaves_the_table_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 100, NEXT, 16);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_NEXT_INDEX);
+}
+
+static void
+a_loop_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 100, NEXT, 3);
+	unit_set_desc(&u, 3, BUF_GPA, 100, NEXT, 2);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_CHAIN_LOOP);
+}
+
+static void
+a_loop_of_empty_or_of_huge_descriptors_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 0, NEXT, 2);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_CHAIN_LOOP);
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 0x100000, NEXT, 2);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_CHAIN_LOOP);
+}
+
+static void
+a_chain_as_long_as_the_ring_is_fine(void **state)
+{
+	struct unit u;
+	uint64_t gpas[16];
+	uint32_t lens[16];
+
+	unit_open(&u, VIRTQ_PULL, 16, F_VERSION_1);
+	uint64_t gpa = unit_alloc(&u, NETHDR_LEN + 200);
+	unit_put_frame(&u, gpa, 200, 4);
+	unit_cut(gpa, NETHDR_LEN + 200, 0, 16, gpas, lens);
+	unit_offer_chain(&u, 5, gpas, lens, 16, 0, false);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	unit_assert_frame(u.pkts[0], 200, 4);
+	rte_pktmbuf_free(u.pkts[0]);
+	unit_close(&u);
+}
+
+static void
+an_indirect_descriptor_without_the_feature_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 16, INDIRECT, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_INDIRECT_REFUSED);
+}
+
+static void
+an_indirect_descriptor_with_next_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, F_INDIRECT_DESC);
+	unit_set_desc(&u, 2, BUF_GPA, 16, INDIRECT | NEXT, 3);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_INDIRECT_CHAINED);
+}
+
+static void
+a_nested_indirect_table_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, F_INDIRECT_DESC);
+	uint64_t table = RTE_ALIGN_CEIL(unit_alloc(&u, 48), 16);
+	struct split_desc inner = { BUF_GPA, (uint64_t)INDIRECT << 32 | 16 };
+	memcpy(unit_at(u.gen, table), &inner, sizeof(inner));
+	unit_set_desc(&u, 2, table, 16, INDIRECT, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_INDIRECT_NESTED);
+}
+
+static void
+an_indirect_table_of_odd_size_breaks_the_ring(void **state)
+{
+	const uint32_t sizes[] = { 0, 1, 15, 17, 24, 16 * 17, 16 * 65536, UINT32_MAX,
+		UINT32_MAX & ~15U };
+	struct unit u;
+
+	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
+		open_pull(&u, F_INDIRECT_DESC);
+		unit_set_desc(&u, 2, BUF_GPA, sizes[i], INDIRECT, 0);
+		unit_offer(&u, 2);
+		expect_pull_fault(&u, VIRTQ_FAULT_INDIRECT_SIZE);
+	}
+}
+
+static void
+an_indirect_chain_that_leaves_its_table_or_loops_breaks_the_ring(void **state)
+{
+	const uint16_t nexts[] = { 2, 65535, 0, 1 };
+	const enum virtq_fault faults[] = { VIRTQ_FAULT_NEXT_INDEX, VIRTQ_FAULT_NEXT_INDEX,
+		VIRTQ_FAULT_CHAIN_LOOP, VIRTQ_FAULT_CHAIN_LOOP };
+	struct unit u;
+
+	for (size_t i = 0; i < RTE_DIM(nexts); i++) {
+		open_pull(&u, F_INDIRECT_DESC);
+		uint64_t table = RTE_ALIGN_CEIL(unit_alloc(&u, 48), 16);
+		struct split_desc d[2] = {
+			{ BUF_GPA, UINT64_C(1) << 48 | (uint64_t)NEXT << 32 | 100 },
+			{ BUF_GPA, (uint64_t)nexts[i] << 48 | (uint64_t)NEXT << 32 | 100 },
+		};
+		memcpy(unit_at(u.gen, table), d, sizeof(d));
+		unit_set_desc(&u, 2, table, 32, INDIRECT, 0);
+		unit_offer(&u, 2);
+		expect_pull_fault(&u, faults[i]);
+	}
+}
+
+static void
+an_indirect_table_partly_outside_memory_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, F_INDIRECT_DESC);
+	struct split_desc d = { BUF_GPA, UINT64_C(1) << 48 | (uint64_t)NEXT << 32 | 100 };
+	memcpy(unit_at(u.gen, HOLE_GPA - 16), &d, sizeof(d));
+	unit_set_desc(&u, 2, HOLE_GPA - 16, 32, INDIRECT, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_UNMAPPED);
+}
+
+/* {gpa, len} of buffers that are not, or not wholly, in guest memory. */
+static const struct {
+	uint64_t gpa;
+	uint32_t len;
+} unmapped[] = {
+	{ HOLE_GPA, 100 },
+	{ HOLE_GPA - 99, 100 },
+	{ A_GPA - 1, 100 },
+	{ UINT64_MAX, 1 },
+	{ UINT64_MAX - 49, 100 },
+	{ UINT64_MAX, UINT32_MAX },
+	{ 0, 100 },
+	{ HOLE_GPA - 1000, 60000 },
+};
+
+static void
+a_buffer_not_wholly_in_guest_memory_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	for (size_t i = 0; i < RTE_DIM(unmapped); i++) {
+		open_pull(&u, 0);
+		unit_set_desc(&u, 2, unmapped[i].gpa, unmapped[i].len, 0, 0);
+		unit_offer(&u, 2);
+		expect_pull_fault(&u, VIRTQ_FAULT_UNMAPPED);
+
+		/* The same as the second of two. */
+		open_pull(&u, 0);
+		unit_set_desc(&u, 2, BUF_GPA, 12, NEXT, 3);
+		unit_set_desc(&u, 3, unmapped[i].gpa, unmapped[i].len, 0, 0);
+		unit_offer(&u, 2);
+		expect_pull_fault(&u, VIRTQ_FAULT_UNMAPPED);
+	}
+}
+
+static void
+a_writable_buffer_in_a_transmit_chain_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 100, WRITE, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_DIRECTION);
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 100, NEXT, 3);
+	unit_set_desc(&u, 3, BUF_GPA, 100, WRITE, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_DIRECTION);
+}
+
+static void
+a_chain_shorter_than_the_header_breaks_the_ring(void **state)
+{
+	const uint32_t lens[] = { 0, 1, 10, 11 };
+	struct unit u;
+
+	for (size_t i = 0; i < RTE_DIM(lens); i++) {
+		open_pull(&u, 0);
+		unit_set_desc(&u, 2, BUF_GPA, lens[i], 0, 0);
+		unit_offer(&u, 2);
+		expect_pull_fault(&u, VIRTQ_FAULT_SHORT_HEADER);
+	}
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 6, NEXT, 3);
+	unit_set_desc(&u, 3, BUF_GPA, 5, 0, 0);
+	unit_offer(&u, 2);
+	expect_pull_fault(&u, VIRTQ_FAULT_SHORT_HEADER);
+}
+
+static void
+of_two_faults_in_a_burst_the_first_one_counts(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 4, 0, 0);
+	unit_offer(&u, 2);
+	unit_offer(&u, 4711); /* met earlier, by the pass that copies heads */
+	expect_pull_fault(&u, VIRTQ_FAULT_SHORT_HEADER);
+}
+
+/* Push: all mbufs are freed, none is sent beyond the first, all are counted. */
+static void
+expect_push_fault(struct unit *u, enum virtq_fault fault)
+{
+	struct rte_mbuf *pkts[3];
+
+	for (int i = 0; i < 3; i++)
+		pkts[i] = unit_mbuf(100, i, 2048);
+	assert_int_equal(virtq_push_burst(u->q, pkts, 3), 1);
+	assert_int_equal(virtq_fault(u->q), fault);
+	assert_int_equal(u->used->idx, 1);
+	assert_int_equal(unit_drops(u, STATS_DROP_RING_BROKEN), 2);
+	pkts[0] = unit_mbuf(100, 0, 2048);
+	assert_int_equal(virtq_push_burst(u->q, pkts, 1), 0);
+	assert_int_equal(unit_drops(u, STATS_DROP_RING_BROKEN), 3);
+	assert_int_equal(unit_drops_all(u), 3);
+	unit_close(u);
+}
+
+static void
+open_push(struct unit *u, uint64_t features)
+{
+	unit_open(u, VIRTQ_PUSH, 16, features | F_VERSION_1);
+	unit_post(u, 0, 256);
+}
+
+static void
+a_bad_receive_buffer_breaks_the_ring(void **state)
+{
+	struct unit u;
+
+	open_push(&u, 0);
+	unit_offer(&u, 16);
+	expect_push_fault(&u, VIRTQ_FAULT_HEAD_INDEX);
+
+	open_push(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 256, 0, 0);
+	unit_offer(&u, 2);
+	expect_push_fault(&u, VIRTQ_FAULT_DIRECTION);
+
+	open_push(&u, 0);
+	unit_set_desc(&u, 2, BUF_GPA, 64, WRITE | NEXT, 3);
+	unit_set_desc(&u, 3, BUF_GPA, 256, 0, 0);
+	unit_offer(&u, 2);
+	expect_push_fault(&u, VIRTQ_FAULT_DIRECTION);
+
+	for (size_t i = 0; i < RTE_DIM(unmapped); i++) {
+		open_push(&u, 0);
+		unit_set_desc(&u, 2, unmapped[i].gpa, RTE_MAX(unmapped[i].len, 200U), WRITE, 0);
+		unit_offer(&u, 2);
+		expect_push_fault(&u, VIRTQ_FAULT_UNMAPPED);
+	}
+
+	open_push(&u, F_MRG_RXBUF);
+	unit_set_desc(&u, 2, BUF_GPA, 8, WRITE, 0);
+	unit_offer(&u, 2);
+	expect_push_fault(&u, VIRTQ_FAULT_SHORT_HEADER);
+
+	open_push(&u, F_MRG_RXBUF);
+	unit_set_desc(&u, 2, BUF_GPA, 20, WRITE, 0);
+	unit_offer(&u, 2);
+	unit_set_desc(&u, 3, BUF_GPA, 0, WRITE, 0);
+	unit_offer(&u, 3);
+	expect_push_fault(&u, VIRTQ_FAULT_SHORT_HEADER);
+
+	open_push(&u, F_INDIRECT_DESC);
+	unit_set_desc(&u, 2, BUF_GPA, 8, INDIRECT, 0);
+	unit_offer(&u, 2);
+	expect_push_fault(&u, VIRTQ_FAULT_INDIRECT_SIZE);
+}
+
+static void
+an_avail_index_too_far_ahead_breaks_a_receive_ring(void **state)
+{
+	struct unit u;
+
+	unit_open(&u, VIRTQ_PUSH, 16, F_VERSION_1);
+	u.avail->idx = 17;
+	struct rte_mbuf *m = unit_mbuf(100, 0, 2048);
+	assert_int_equal(virtq_push_burst(u.q, &m, 1), 0);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_AVAIL_INDEX);
+	assert_int_equal(unit_drops(&u, STATS_DROP_RING_BROKEN), 1);
+	unit_close(&u);
+}
+
+static void
+the_first_fault_stays(void **state)
+{
+	struct unit u;
+
+	open_pull(&u, 0);
+	virtq_break(u.q, VIRTQ_FAULT_MEMORY_LOST);
+	virtq_break(u.q, VIRTQ_FAULT_RING_UNMAPPED);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_MEMORY_LOST);
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_string_equal(virtq_fault_name(virtq_fault(u.q)), "memory_lost");
+	unit_close(&u);
+}
+
+static void
+endless_chains_cost_a_burst_a_bounded_number_of_descriptors(void **state)
+{
+	const uint16_t size = 1024;
+	struct unit u;
+
+	/* Each chain is one byte over and over: 1024 descriptors a frame. */
+	unit_open(&u, VIRTQ_PULL, size, F_VERSION_1);
+	for (uint32_t i = 0; i < size; i++)
+		unit_set_desc(&u, i, BUF_GPA, 1, i + 1 < size ? NEXT : 0, i + 1);
+	memset(unit_at(u.gen, BUF_GPA), 0, 1);
+	for (int i = 0; i < 32; i++)
+		unit_offer(&u, 0);
+	uint32_t n_bursts = 0, n = 0;
+	while (n < 32) {
+		uint16_t got = unit_pull(&u, 32);
+		assert_in_range(got, 1, VIRTQ_BURST_DESCS / size + 1);
+		rte_pktmbuf_free_bulk(u.pkts, got);
+		n += got;
+		n_bursts++;
+	}
+	assert_in_range(n_bursts, 11, 16);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_NONE);
+	unit_close(&u);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_head_beyond_the_ring_breaks_it),
+		cmocka_unit_test(an_avail_index_too_far_ahead_breaks_the_ring),
+		cmocka_unit_test(an_avail_index_that_goes_back_breaks_the_ring),
+		cmocka_unit_test(a_guest_cannot_offer_more_than_a_ring_while_frames_are_on_loan),
+		cmocka_unit_test(a_chain_that_leaves_the_table_breaks_the_ring),
+		cmocka_unit_test(a_loop_breaks_the_ring),
+		cmocka_unit_test(a_loop_of_empty_or_of_huge_descriptors_breaks_the_ring),
+		cmocka_unit_test(a_chain_as_long_as_the_ring_is_fine),
+		cmocka_unit_test(an_indirect_descriptor_without_the_feature_breaks_the_ring),
+		cmocka_unit_test(an_indirect_descriptor_with_next_breaks_the_ring),
+		cmocka_unit_test(a_nested_indirect_table_breaks_the_ring),
+		cmocka_unit_test(an_indirect_table_of_odd_size_breaks_the_ring),
+		cmocka_unit_test(an_indirect_chain_that_leaves_its_table_or_loops_breaks_the_ring),
+		cmocka_unit_test(an_indirect_table_partly_outside_memory_breaks_the_ring),
+		cmocka_unit_test(a_buffer_not_wholly_in_guest_memory_breaks_the_ring),
+		cmocka_unit_test(a_writable_buffer_in_a_transmit_chain_breaks_the_ring),
+		cmocka_unit_test(a_chain_shorter_than_the_header_breaks_the_ring),
+		cmocka_unit_test(of_two_faults_in_a_burst_the_first_one_counts),
+		cmocka_unit_test(a_bad_receive_buffer_breaks_the_ring),
+		cmocka_unit_test(an_avail_index_too_far_ahead_breaks_a_receive_ring),
+		cmocka_unit_test(the_first_fault_stays),
+		cmocka_unit_test(endless_chains_cost_a_burst_a_bounded_number_of_descriptors),
+	};
+	return cmocka_run_group_tests(tests, unit_setup, NULL);
+}
