@@ -61,18 +61,18 @@ eal_choose_hugepages(const struct settings *s, uint64_t free_mib)
 		log_notice("without hugepages, as configured");
 		return 0;
 	}
-	if (free_mib >= s->memory_mib) {
-		log_notice("with %u MiB in hugepages", s->memory_mib);
+	if (free_mib >= s->memory_huge_mib) {
+		log_notice("with %u MiB in hugepages", s->memory_huge_mib);
 		return 1;
 	}
 	if (s->hugepages == SETTINGS_HUGEPAGES_YES) {
 		log_error("hugepages = yes: expected %u MiB of free hugepages, found %llu",
-			s->memory_mib, (unsigned long long)free_mib);
+			s->memory_huge_mib, (unsigned long long)free_mib);
 		return -ENOMEM;
 	}
 	log_notice("without hugepages: %u MiB are needed, %llu are free. More TLB misses make each "
 		   "frame dearer, and NICs that need physical addresses cannot be used",
-		s->memory_mib, (unsigned long long)free_mib);
+		s->memory_huge_mib, (unsigned long long)free_mib);
 	return 0;
 }
 
@@ -131,7 +131,7 @@ eal_args_build(
 	 */
 	rc = rc < 0 ? rc : addf(out, hugepages ? "--in-memory" : "--no-huge");
 	rc = rc < 0 || hugepages ? rc : addf(out, "--no-shconf");
-	rc = rc < 0 ? rc : addf(out, "-m%u", s->memory_mib);
+	rc = rc < 0 ? rc : addf(out, "-m%u", hugepages ? s->memory_huge_mib : s->memory_mib);
 	rc = rc < 0 ? rc : addf(out, "--iova-mode=va");
 	rc = rc < 0 ? rc : addf(out, "--file-prefix=" FILE_PREFIX);
 	/*

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_version.h>
@@ -68,11 +69,13 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 		return FAILED;
 	}
 	if (check_only) {
-		printf("%s: ok, %u ports, %u MiB needed\n", path, conf_n_ports(s.conf),
-			s.needed_mib);
+		printf("%s: ok, %u ports, %u MiB, in hugepages %u MiB\n", path,
+			conf_n_ports(s.conf), s.memory_mib, s.memory_huge_mib);
 		settings_free(&s);
 		return OK;
 	}
+	/* EAL and drivers print on stdout what nobody asked this program for. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	rc = gmem_init();
 	if (rc < 0)
 		log_error("cannot guard guest memory: %s", strerror(-rc));

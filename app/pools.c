@@ -5,6 +5,7 @@
 
 #include "pools.h"
 #include "settings.h"
+#include "virtq.h"
 
 #define SMALL_ROOM (RTE_PKTMBUF_HEADROOM + 256)
 #define DATA_ROOM  (RTE_PKTMBUF_HEADROOM + 2048)
@@ -15,13 +16,21 @@
 #define CACHED_MAX (CACHE_SIZE * 3 / 2 + BASE_BURST)
 
 /*
- * What is not packet buffers, measured with rte_malloc_dump_stats on DPDK 22.11: a mempool
- * holds a cache for each of RTE_MAX_LCORE threads, an entry of the MAC table and its
- * key cost 100 bytes, a port up to 100 KiB, EAL itself 4 MiB.
+ * A worker has one burst on its way at a time, whatever the number of ports. At the worst all its frames are the
+ * longest, and copied whole.
  */
-#define BYTES_PER_MAC  128
-#define BYTES_PER_PORT (256u << 10)
-#define BYTES_OTHER    (8u << 20)
+#define DATA_PER_FRAME                                                                             \
+	((VIRTQ_FRAME_MAX + DATA_ROOM - RTE_PKTMBUF_HEADROOM - 1) /                                \
+		(DATA_ROOM - RTE_PKTMBUF_HEADROOM))
+#define DATA_PER_BURST (BASE_BURST * DATA_PER_FRAME)
+
+/*
+ * What is neither packet buffers nor a port's own, measured on DPDK 22.11 (/eal/heap_info): an entry of
+ * the MAC table with its key takes 95 bytes, EAL and the workers 4 MiB. The rest is room for
+ * what later releases and fragmentation take.
+ */
+#define BYTES_PER_MAC 104
+#define BYTES_OTHER   (8u << 20)
 
 void
 pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *plan)
@@ -29,7 +38,11 @@ pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *p
 	/* Control is a thread of EAL too: it frees what a stopping ring held. */
 	uint32_t cached = (n_workers + 1) * CACHED_MAX;
 
-	*plan = (struct pools_plan){ cached, cached, cached };
+	*plan = (struct pools_plan){
+		.small = cached + n_workers * BASE_BURST,
+		.loan = cached,
+		.data = cached + n_workers * DATA_PER_BURST,
+	};
 	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {
 		const struct conf_section *cs = conf_port(conf, i);
 		struct port_demand demand = { 0 };
@@ -37,29 +50,33 @@ pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *p
 		plan->small += demand.small;
 		plan->loan += demand.loan;
 		plan->data += demand.data;
+		plan->heap += demand.heap;
 	}
 }
 
 static uint64_t
-pool_bytes(uint32_t n, uint32_t room)
+pool_bytes(uint32_t n, uint32_t room, uint64_t page)
 {
 	struct rte_mempool_objsz size;
 
 	rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + room, 0, &size);
+	uint64_t n_pages = (n + page / size.total_size - 1) / (page / size.total_size);
 	/* Beside each object a place in the ring of free ones, whose size is a power of two. */
-	return (uint64_t)n * size.total_size + rte_align64pow2(n + 1) * sizeof(void *) +
+	return n_pages * page + rte_align64pow2(n + 1) * sizeof(void *) +
 	       RTE_MAX_LCORE * sizeof(struct rte_mempool_cache);
 }
 
 uint32_t
-pools_needed_mib(const struct pools_plan *plan, const struct conf *conf)
+pools_needed_mib(const struct pools_plan *plan, const struct conf *conf, bool hugepages)
 {
-	uint64_t bytes = pool_bytes(plan->small, SMALL_ROOM) + pool_bytes(plan->loan, 0) +
-			 pool_bytes(plan->data, DATA_ROOM) + BYTES_OTHER +
-			 conf_uint(conf_switch(conf), "mac-table") * BYTES_PER_MAC +
-			 (uint64_t)conf_n_ports(conf) * BYTES_PER_PORT;
+	uint64_t page = hugepages ? RTE_PGSIZE_2M : RTE_PGSIZE_4K;
+	uint64_t bytes = pool_bytes(plan->small, SMALL_ROOM, page) +
+			 pool_bytes(plan->loan, 0, page) + pool_bytes(plan->data, DATA_ROOM, page) +
+			 BYTES_OTHER + conf_uint(conf_switch(conf), "mac-table") * BYTES_PER_MAC +
+			 plan->heap;
 
-	return (bytes + (1 << 20) - 1) >> 20;
+	/* A whole number of hugepages in both cases: half a one cannot be had. */
+	return RTE_ALIGN_CEIL(bytes, (uint64_t)RTE_PGSIZE_2M) >> 20;
 }
 
 static struct rte_mempool *

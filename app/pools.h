@@ -10,13 +10,17 @@
 
 struct pools_plan {
 	uint32_t small, loan, data; /* mbufs of each pool */
+	uint64_t heap;		    /* bytes that ports can take beside them */
 };
 
 /* Pure: for this config and this number of workers. */
 void pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *plan);
 
-/* Pure: MiB of EAL heap for the pools and everything else that lives there. */
-uint32_t pools_needed_mib(const struct pools_plan *plan, const struct conf *conf);
+/*
+ * Pure: MiB of EAL heap for the pools and everything else that lives there. Ordinary memory needs more
+ * than hugepages: a buffer never lies across two pages.
+ */
+uint32_t pools_needed_mib(const struct pools_plan *plan, const struct conf *conf, bool hugepages);
 
 /* After EAL. 0, or a negative errno with a logged error and nothing left behind. */
 int pools_create(const struct pools_plan *plan, int socket_id, struct port_pools *pools);

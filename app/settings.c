@@ -142,11 +142,19 @@ choose_memory(struct settings *s, char *err, size_t size)
 	const struct conf_section *sw = conf_switch(s->conf);
 
 	pools_plan(s->conf, s->n_workers, &s->pools);
-	s->needed_mib = pools_needed_mib(&s->pools, s->conf);
-	s->memory_mib = conf_has(sw, "memory") ? conf_uint(sw, "memory") : s->needed_mib;
-	if (s->memory_mib >= s->needed_mib)
+	s->memory_huge_mib = pools_needed_mib(&s->pools, s->conf, true);
+	s->memory_mib = pools_needed_mib(&s->pools, s->conf, false);
+	if (!conf_has(sw, "memory"))
 		return 0;
-	snprintf(err, size, "these ports need %u MiB, found %u", s->needed_mib, s->memory_mib);
+	/* With hugepages = auto it must do for either. */
+	uint64_t needed =
+		s->hugepages == SETTINGS_HUGEPAGES_YES ? s->memory_huge_mib : s->memory_mib;
+	uint64_t memory = conf_uint(sw, "memory");
+	s->memory_mib = s->memory_huge_mib = memory;
+	if (memory >= needed)
+		return 0;
+	snprintf(err, size, "these ports need %u MiB, found %u", (unsigned int)needed,
+		(unsigned int)memory);
 	return -EINVAL;
 }
 

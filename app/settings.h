@@ -24,8 +24,11 @@ struct settings {
 	cpu_set_t control_cpus;			/* the others that it runs on now */
 	enum settings_hugepages hugepages;
 	struct pools_plan pools;
-	uint32_t memory_mib; /* for all that lives in EAL's heap */
-	uint32_t needed_mib; /* the least that memory_mib may be */
+	/*
+	 * MiB for all that lives in EAL's heap: in ordinary memory, and in hugepages. `memory` if
+	 * it is given, else what is needed.
+	 */
+	uint32_t memory_mib, memory_huge_mib;
 };
 
 /* CPUs of this process. */

@@ -40,9 +40,13 @@ struct port_pools {
 	struct rte_mempool *data;  /* headroom + 2048 bytes: ethdev receive, whole copies */
 };
 
-/* How many mbufs of each pool a port can hold at once, at the most. Added up to size the pools. */
+/*
+ * How many mbufs of each pool a port can hold at once, at the most. Added up to size the pools. What lives only within
+ * one pass of a worker's loop is not in it: the app adds one worst burst per worker, whatever the number of ports.
+ */
 struct port_demand {
 	uint32_t small, loan, data;
+	uint64_t heap; /* bytes of EAL's heap beside mbufs: what its guest or device can make it allocate */
 };
 
 /* What a port gets from the switch; valid for the port's whole life. */

@@ -10,6 +10,10 @@
 #define N_RXQ	    1
 #define LINK_POLL_S 1
 
+/* What drivers allocate, at the most: device structures; a descriptor and its shadow. */
+#define HEAP_BASE     (512u << 10)
+#define HEAP_PER_DESC 128u
+
 static const struct conf_key keys[] = {
 	{ .name = "device",
 		.type = CONF_STRING,
@@ -42,6 +46,7 @@ ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port
 	*out = (struct port_demand){
 		.small = n_tx,
 		.data = conf_uint(cs, "rx-descriptors") + n_tx + 2 * n_workers * BASE_BURST,
+		.heap = HEAP_BASE + HEAP_PER_DESC * (conf_uint(cs, "rx-descriptors") + n_tx),
 	};
 }
 

@@ -28,10 +28,6 @@
 		RTE_BIT64(VIRTIO_NET_F_CTRL_RX) | RTE_BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE) |         \
 		RTE_BIT64(VIRTIO_NET_F_MTU) | RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 
-/* Data buffers for a frame that is copied whole. */
-#define DATA_ROOM     2048
-#define DATA_PER_COPY ((VIRTQ_FRAME_MAX + DATA_ROOM - 1) / DATA_ROOM)
-
 static const struct conf_key keys[] = {
 	{ .name = "socket",
 		.type = CONF_STRING,
@@ -61,16 +57,14 @@ static void
 pv_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
 {
 	uint32_t queues = conf_uint(cs, "queues");
-	uint32_t bursts = RTE_MIN(queues, n_workers) * BASE_BURST;
 	/* A running ring and a zombie per queue: see loan_cap_now in pv_ring.c. */
 	uint32_t loans = 2 * queues * conf_uint(cs, "loan-cap");
 
-	*out = (struct port_demand){
-		.small = loans + bursts,
+	/* Copies live from rx_burst to the end of the worker's pass: port.h leaves them out. */
+	*out = (struct port_demand){ .small = loans,
 		.loan = loans,
-		/* Copies only live from rx_burst to the end of the worker's pass. */
-		.data = bursts * DATA_PER_COPY,
-	};
+		.heap = queues * (2 * virtq_heap_max(VIRTQ_PULL, conf_uint(cs, "loan-cap")) +
+					 virtq_heap_max(VIRTQ_PUSH, 0)) };
 }
 
 static int

@@ -86,6 +86,34 @@ set_features(struct virtq *q, uint64_t features)
 }
 
 /* What only a pulled queue has. */
+/* A frame on loan has one mbuf of pool_loan at least, and one avail entry. */
+static uint32_t
+slots_needed(uint32_t loan_cap, uint32_t size)
+{
+	return rte_align32pow2(RTE_MAX(1U, RTE_MIN(loan_cap, size)));
+}
+
+/* A piece for each descriptor, and as many region borders as there can be. */
+static uint32_t
+segs_needed(uint32_t size)
+{
+	return size + GMEM_SLOTS_MAX;
+}
+
+size_t
+virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap)
+{
+	/* Each allocation has a head and is rounded up; two views while the memory map changes. */
+	size_t bytes = 8 * 2 * RTE_CACHE_LINE_SIZE + sizeof(struct virtq) +
+		       2 * sizeof(struct virtq_view) +
+		       segs_needed(VIRTQ_SIZE_MAX) * sizeof(struct chain_seg);
+
+	if (dir == VIRTQ_PULL)
+		bytes += slots_needed(loan_cap, VIRTQ_SIZE_MAX) * sizeof(struct loan_slot) +
+			 VIRTQ_SIZE_MAX * sizeof(uint16_t);
+	return bytes;
+}
+
 static int
 init_pull(struct virtq *q, const struct virtq_params *params)
 {
@@ -107,8 +135,7 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 	};
 	q->rearm = *mbuf_rearm(&m);
 
-	/* A frame on loan has one mbuf of pool_loan at least, and one avail entry. */
-	uint32_t n_slots = rte_align32pow2(RTE_MAX(1U, RTE_MIN(q->loan_cap, q->size)));
+	uint32_t n_slots = slots_needed(q->loan_cap, q->size);
 	q->slot_mask = n_slots - 1;
 	q->slots = rte_zmalloc_socket(
 		"virtq_slots", n_slots * sizeof(*q->slots), RTE_CACHE_LINE_SIZE, params->socket_id);
@@ -144,8 +171,7 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	q->queue = params->queue;
 	set_features(q, params->features);
 
-	/* A piece for each descriptor, and as many region borders as there can be. */
-	q->n_segs_max = q->size + GMEM_SLOTS_MAX;
+	q->n_segs_max = segs_needed(q->size);
 	q->segs = rte_zmalloc_socket("virtq_segs", q->n_segs_max * sizeof(*q->segs),
 		RTE_CACHE_LINE_SIZE, params->socket_id);
 	ret = q->segs == NULL ? -ENOMEM : 0;

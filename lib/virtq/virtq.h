@@ -123,6 +123,9 @@ struct virtq_view; /* one generation and the ring addresses under it */
 int virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	const struct virtq_addrs *addrs, struct virtq **out);
 
+/* Bytes of EAL's heap that a ring of the largest size takes. Pure. */
+size_t virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap);
+
 /* Control, any time: a started ring that is disabled drops what it pulls and pushes nothing. */
 void virtq_enable(struct virtq *q, bool enabled);
 /*
