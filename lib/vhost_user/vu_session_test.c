@@ -228,24 +228,25 @@ one_silent_front_end_does_not_delay_another(void **state)
 static unsigned int
 fill_up(struct rig *rig)
 {
-	struct vu_header ask = { VU_GET_FEATURES, 1, 0 };
+	struct vu_header ask[5];
 	int small = 1;
 	unsigned int n = 0;
 
+	for (unsigned int i = 0; i < RTE_DIM(ask); i++)
+		ask[i] = (struct vu_header){ VU_GET_FEATURES, 1, 0 };
 	assert_int_equal(
 		setsockopt(rig->vu->s.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
-	while (rig->vu->s.n_out == 0) {
-		rig_send_raw(rig->fe, &ask, sizeof(ask), NULL, 0);
-		n++;
+	do {
+		rig_send_raw(rig->fe, ask, sizeof(ask), NULL, 0);
+		n += RTE_DIM(ask);
 		rig_pump(rig);
 		assert_true(n < 100000);
-	}
+	} while (rig->vu->s.n_out == 0);
 	/* Nothing more is read now. */
-	rig_send_raw(rig->fe, &ask, sizeof(ask), NULL, 0);
-	rig_pump(rig);
-	assert_true(rig->vu->s.n_out > 0);
 	assert_false(event_pending(rig->vu->s.ev_read, EV_READ, NULL));
-	return n + 1;
+	rig_send_raw(rig->fe, ask, sizeof(ask), NULL, 0);
+	rig_expect(rig, "");
+	return n + RTE_DIM(ask);
 }
 
 static void
