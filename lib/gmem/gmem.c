@@ -139,6 +139,22 @@ gmem_gen_add(const struct gmem_gen *old, const struct gmem_region_desc *desc, in
 	return gen_finish(gen, out);
 }
 
+static bool
+region_is(const struct gmem_region *r, const struct gmem_region_desc *desc)
+{
+	return r->gpa == desc->gpa && r->size == desc->size && r->uva == desc->uva;
+}
+
+bool
+gmem_gen_has(const struct gmem_gen *gen, const struct gmem_region_desc *desc, int fd)
+{
+	assert_control();
+	for (uint32_t i = 0; i < gen->n_regions; i++)
+		if (region_is(&gen->regions[i], desc))
+			return gmem_map_is_of(gen->regions[i].map, desc, fd);
+	return false;
+}
+
 int
 gmem_gen_remove(
 	const struct gmem_gen *old, const struct gmem_region_desc *desc, struct gmem_gen **out)
@@ -149,7 +165,7 @@ gmem_gen_remove(
 		return -ENOMEM;
 	for (uint32_t i = 0; i < old->n_regions; i++) {
 		const struct gmem_region *r = &old->regions[i];
-		if (r->gpa != desc->gpa || r->size != desc->size || r->uva != desc->uva)
+		if (!region_is(r, desc))
 			region_share(gen, r);
 	}
 	if (gen->n_regions == old->n_regions) {

@@ -71,6 +71,8 @@ int gmem_gen_create(
 /* old plus one region; old keeps its own references. -ENOSPC: no slot left; else as above. */
 int gmem_gen_add(const struct gmem_gen *old, const struct gmem_region_desc *desc, int fd,
 	struct gmem_gen **out);
+/* Does gen hold exactly this region already, mapped from the same place of the same file? */
+bool gmem_gen_has(const struct gmem_gen *gen, const struct gmem_region_desc *desc, int fd);
 /* old minus the region with this gpa, size and uva. -ENOENT: no such region. */
 int gmem_gen_remove(
 	const struct gmem_gen *old, const struct gmem_region_desc *desc, struct gmem_gen **out);

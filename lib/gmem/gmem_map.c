@@ -14,14 +14,13 @@
  * *page is what offset and length of a mapping have to be multiples of.
  */
 static int
-file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page)
+file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page, struct stat *st)
 {
 	struct statfs fs;
-	struct stat st;
 
-	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+	if (fstatfs(fd, &fs) < 0 || fstat(fd, st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return -EINVAL;
 	/* The block size of a tmpfs may be that of a huge page, which a mapping need not respect.
 	 */
@@ -33,8 +32,8 @@ file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page)
 		return -EINVAL;
 	if (!rte_is_power_of_2(*page))
 		return -EINVAL;
-	if (desc->mmap_offset > (uint64_t)st.st_size ||
-		desc->size > (uint64_t)st.st_size - desc->mmap_offset)
+	if (desc->mmap_offset > (uint64_t)st->st_size ||
+		desc->size > (uint64_t)st->st_size - desc->mmap_offset)
 		return -ERANGE;
 	return 0;
 }
@@ -42,10 +41,11 @@ file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page)
 int
 gmem_map_create(const struct gmem_region_desc *desc, int fd, struct gmem_map **out, uint8_t **hva)
 {
-	uint64_t page;
+	struct stat st;
+	uint64_t page = 0;
 	assert_control();
 
-	int ret = file_check(desc, fd, &page);
+	int ret = file_check(desc, fd, &page, &st);
 	if (ret < 0)
 		return ret;
 	/*
@@ -72,10 +72,23 @@ gmem_map_create(const struct gmem_region_desc *desc, int fd, struct gmem_map **o
 	 * still works. */
 	(void)madvise(p, len, MADV_DONTDUMP);
 	map->refcnt = 1;
+	map->file_dev = st.st_dev;
+	map->file_ino = st.st_ino;
+	map->file_offset = desc->mmap_offset;
 	gmem_slot_publish(map, (uintptr_t)p, (uintptr_t)p + len, page);
 	*out = map;
 	*hva = p + lead;
 	return 0;
+}
+
+bool
+gmem_map_is_of(const struct gmem_map *map, const struct gmem_region_desc *desc, int fd)
+{
+	struct stat st;
+
+	/* The map keeps its file's inode from being used for another. */
+	return fstat(fd, &st) == 0 && st.st_dev == map->file_dev && st.st_ino == map->file_ino &&
+	       desc->mmap_offset == map->file_offset;
 }
 
 void

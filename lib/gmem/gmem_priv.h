@@ -9,6 +9,8 @@
 #ifndef GMEM_PRIV_H
 #define GMEM_PRIV_H
 
+#include <sys/types.h>
+
 #include "gmem.h"
 
 struct gmem_map {
@@ -21,6 +23,10 @@ struct gmem_map {
 	uintptr_t page;	  /* bytes of one page of the file */
 	uint32_t faulted; /* set by the handler, never cleared while mapped */
 	uint32_t refcnt;  /* control only: regions that lie in this map */
+	/* Control only: what is mapped, and from where. */
+	dev_t file_dev;
+	ino_t file_ino;
+	uint64_t file_offset;
 };
 
 #define GMEM_MAP_FREE UINTPTR_MAX
@@ -31,6 +37,8 @@ struct gmem_map {
  */
 int gmem_map_create(
 	const struct gmem_region_desc *desc, int fd, struct gmem_map **out, uint8_t **hva);
+/* Is this the place that the map was made from? */
+bool gmem_map_is_of(const struct gmem_map *map, const struct gmem_region_desc *desc, int fd);
 /* The one place where it goes away: with the last reference. */
 void gmem_map_unref(struct gmem_map *map);
 

@@ -118,6 +118,10 @@ vu_add_mem_reg(struct vhost_user *vu, struct vu_message *msg)
 	struct gmem_gen *gen;
 	int rc;
 
+	if (vu->s.gen != NULL && gmem_gen_has(vu->s.gen, &desc, msg->fds[0])) {
+		vu->s.n_repeated_adds++;
+		return 0;
+	}
 	if (vu->s.gen == NULL)
 		rc = gmem_gen_create(&desc, msg->fds, 1, &gen);
 	else
@@ -135,5 +139,9 @@ vu_rem_mem_reg(struct vhost_user *vu, struct vu_message *msg)
 
 	if (vu->s.gen != NULL)
 		rc = gmem_gen_remove(vu->s.gen, &desc, &gen);
+	if (rc == -ENOENT && vu->s.n_repeated_adds > 0) {
+		vu->s.n_repeated_adds--;
+		return 0;
+	}
 	return rc < 0 ? refuse_map(vu, rc) : change_map(vu, gen);
 }

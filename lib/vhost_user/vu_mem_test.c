@@ -73,7 +73,7 @@ regions_come_and_go_one_by_one(void **state)
 	vhost_user_status(rig->vu, &status);
 	assert_int_equal(status.n_mem_slots, GMEM_SLOTS_MAX);
 	assert_int_equal(status.mem_bytes, GMEM_SLOTS_MAX * 0x1000);
-	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, rig_region(0, 0x1000)), 1);
+	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, rig_region(0, 0x800)), 1);
 	for (uint64_t i = 0; i < GMEM_SLOTS_MAX; i++)
 		assert_int_equal(
 			rig_ask_region(rig, VU_REM_MEM_REG, rig_region(i * 0x1000, 0x1000)), 0);
@@ -97,6 +97,31 @@ an_fd_that_comes_with_REM_MEM_REG_is_closed(void **state)
 	assert_int_equal(rig_ask(rig, VU_REM_MEM_REG, &reg, sizeof(reg), &rig->mem_fd, 1), 0);
 	rig_expect(rig, "memory 1\nmemory 0\n");
 	assert_int_equal(rig_count_fds(), n_before);
+}
+
+static void
+a_region_may_be_added_and_removed_once_per_queue_pair(void **state)
+{
+	struct rig *rig = *state;
+	struct vu_mem_reg other = { .region = rig_region(0, 0x1000) };
+	int fd;
+
+	rig_negotiate(rig);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, rig_region(0, 0x1000)), 0);
+	rig_expect(rig, "memory 1\n");
+	/* The same place in the guest from another place is not the same region. */
+	other.region.mmap_offset += 0x1000;
+	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, other.region), 1);
+	other.region.mmap_offset -= 0x1000;
+	fd = memfd_create("other", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, 0x1000), 0);
+	assert_int_equal(rig_ask(rig, VU_ADD_MEM_REG, &other, sizeof(other), &fd, 1), 1);
+	close(fd);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(rig_ask_region(rig, VU_REM_MEM_REG, rig_region(0, 0x1000)), 0);
+	rig_expect(rig, "memory 0\n");
+	assert_int_equal(rig_ask_region(rig, VU_REM_MEM_REG, rig_region(0, 0x1000)), 1);
 }
 
 static void
@@ -308,6 +333,7 @@ main(void)
 		RIG_TEST(a_table_of_more_regions_than_fds_can_come_is_refused),
 		RIG_TEST(regions_come_and_go_one_by_one),
 		RIG_TEST(an_fd_that_comes_with_REM_MEM_REG_is_closed),
+		RIG_TEST(a_region_may_be_added_and_removed_once_per_queue_pair),
 		RIG_TEST(a_map_change_moves_running_rings),
 		RIG_TEST(a_ring_pauses_while_the_map_lacks_its_pages),
 		RIG_TEST(a_ring_that_a_region_s_offset_misaligns_does_not_start),

@@ -75,6 +75,12 @@ struct vu_session {
 	uint64_t features;
 	uint64_t protocol_features;
 	struct gmem_gen *gen; /* NULL: no memory yet */
+	/*
+	 * Additions of a region that was there, with no removal for them yet. QEMU 7.2, for one,
+	 * adds and removes each region once per queue pair: the first of each takes effect, as
+	 * many later removals as there were later additions may find nothing.
+	 */
+	uint64_t n_repeated_adds;
 	struct vu_ring rings[VHOST_USER_RINGS_MAX];
 
 	bool ending;
