@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -147,23 +146,6 @@ eal_args_build(
 	return rc;
 }
 
-/* EAL prints its usage to stdout when it dislikes an argument; stdout is for what was asked for. */
-static int
-init_without_stdout(struct eal_args *args)
-{
-	fflush(stdout);
-	int saved = dup(STDOUT_FILENO);
-	if (saved < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
-		log_warn("stdout may show what EAL prints: %s", strerror(errno));
-	int rc = rte_eal_init(args->argc, args->argv);
-	fflush(stdout);
-	if (saved >= 0) {
-		dup2(saved, STDOUT_FILENO);
-		close(saved);
-	}
-	return rc;
-}
-
 int
 eal_start(const struct settings *s, char **operators, int n)
 {
@@ -177,7 +159,7 @@ eal_start(const struct settings *s, char **operators, int n)
 		log_error("more than %d arguments for EAL", EAL_ARGS_MAX);
 		return rc;
 	}
-	if (init_without_stdout(&args) < 0) {
+	if (rte_eal_init(args.argc, args.argv) < 0) {
 		log_error("EAL does not start: %s", rte_strerror(rte_errno));
 		return -rte_errno;
 	}

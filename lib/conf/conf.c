@@ -68,8 +68,8 @@ conf_load(const char *path, const struct conf_key *switch_keys, const struct con
 	int rc = text == NULL ? -ENOMEM : read_file(path, text, CONF_FILE_MAX + 1, &len);
 
 	if (rc < 0)
-		snprintf(err, CONF_ERROR_MAX, "%.150s: cannot read the config file: %s", path,
-			strerror(-rc));
+		snprintf(err, CONF_ERROR_MAX, "%s: cannot read the config file: %s",
+			conf_path_end(path), strerror(-rc));
 	else
 		rc = conf_parse(path, text, len, switch_keys, port_keys, kinds, n_kinds, out, err);
 	free(text);

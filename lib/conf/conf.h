@@ -27,7 +27,8 @@
 #define CONF_ERROR_MAX 256 /* bytes of an error message */
 #define CONF_VALUE_MAX 255 /* characters of a value */
 #define CONF_KEY_MAX   63  /* characters of a key, and of what stands between [ and ] */
-#define CONF_LINE_MAX  320 /* characters of a line with its comment: what rte_cfgfile 22.11 reads  \
+#define CONF_LINE_MAX                                                                              \
+	320 /* characters of a line with its comment: what rte_cfgfile 22.11 reads  \
 			    */
 #define CONF_FILE_MAX (1 << 20) /* bytes of a file */
 #define CONF_CPU_MAX  1023	/* highest CPU number: cpu_set_t, which EAL uses, ends there */

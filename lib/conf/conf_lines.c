@@ -148,8 +148,8 @@ conf_lines_check(const char *name, const char *text, size_t len, struct conf_lin
 	uint32_t n_lines = 1, line = 0;
 
 	if (len > CONF_FILE_MAX) {
-		snprintf(err, CONF_ERROR_MAX, "%s: file is longer than %d bytes", name,
-			CONF_FILE_MAX);
+		snprintf(err, CONF_ERROR_MAX, "%s: file is longer than %d bytes",
+			conf_path_end(name), CONF_FILE_MAX);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < len; i++)
@@ -157,7 +157,7 @@ conf_lines_check(const char *name, const char *text, size_t len, struct conf_lin
 	lines->n = 0;
 	lines->line = calloc(n_lines, sizeof(*lines->line));
 	if (lines->line == NULL) {
-		snprintf(err, CONF_ERROR_MAX, "%s: out of memory", name);
+		snprintf(err, CONF_ERROR_MAX, "%s: out of memory", conf_path_end(name));
 		return -ENOMEM;
 	}
 
@@ -169,7 +169,8 @@ conf_lines_check(const char *name, const char *text, size_t len, struct conf_lin
 		int rc = check_line(
 			(struct span){ p, eol - p }, &in_section, &content, why, sizeof(why));
 		if (rc < 0) {
-			snprintf(err, CONF_ERROR_MAX, "%.100s:%u: %.140s", name, line, why);
+			snprintf(err, CONF_ERROR_MAX, "%s:%u: %.140s", conf_path_end(name), line,
+				why);
 			free(lines->line);
 			lines->line = NULL;
 			return rc;

@@ -30,8 +30,9 @@ struct load {
 static int __rte_format_printf(3, 4) fail(struct load *ld, uint32_t line, const char *fmt, ...)
 {
 	va_list ap;
-	int n = line > 0 ? snprintf(ld->err, CONF_ERROR_MAX, "%.100s:%u: ", ld->name, line)
-			 : snprintf(ld->err, CONF_ERROR_MAX, "%.100s: ", ld->name);
+	const char *name = conf_path_end(ld->name);
+	int n = line > 0 ? snprintf(ld->err, CONF_ERROR_MAX, "%s:%u: ", name, line)
+			 : snprintf(ld->err, CONF_ERROR_MAX, "%s: ", name);
 
 	va_start(ap, fmt);
 	vsnprintf(ld->err + n, CONF_ERROR_MAX - n, fmt, ap);

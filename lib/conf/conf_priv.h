@@ -3,6 +3,8 @@
 #ifndef CONF_PRIV_H
 #define CONF_PRIV_H
 
+#include <string.h>
+
 #include "conf.h"
 
 struct conf_value {
@@ -28,6 +30,16 @@ struct conf {
 
 /* NULL: the section's schema has no such key. */
 struct conf_value *conf_value_find(const struct conf_section *cs, const char *key);
+
+/* A file's path as an error shows it: of a long one the end tells more. */
+#define CONF_PATH_SHOWN 100
+static inline const char *
+conf_path_end(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > CONF_PATH_SHOWN ? path + len - CONF_PATH_SHOWN : path;
+}
 
 /*
  * Where each section and each entry stands, in the order of the file. rte_cfgfile keeps that order,
