@@ -147,6 +147,20 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 	return 0;
 }
 
+/*
+ * Completions leave in avail order, so what the used index has passed is done. A front-end that
+ * reads it when its session ends is too early for what the last ring still completed; to
+ * take those entries again would complete them twice. Any other distance is
+ * fine: the index only says where the guest expects the next entry.
+ */
+static uint16_t
+start_index(const struct virtq_params *params, uint16_t used)
+{
+	uint16_t n_done = used - params->base;
+
+	return n_done <= params->size ? used : params->base;
+}
+
 int
 virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	const struct virtq_addrs *addrs, struct virtq **out)
@@ -182,9 +196,9 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 		queue_free(q);
 		return ret == 0 ? -ENOMEM : ret;
 	}
-	q->next_avail = q->avail_seen = q->done_avail = params->base;
-	/* Any value is fine: the index only says where the guest expects the next entry. */
-	q->used_off = guest_load_u16(&view->used->idx) - params->base;
+	uint16_t used = guest_load_u16(&view->used->idx);
+	q->next_avail = q->avail_seen = q->done_avail = start_index(params, used);
+	q->used_off = used - q->next_avail;
 	split_view_start_slow(q, view);
 	/* Release: pairs with the acquire in virtq_view_get. */
 	__atomic_store_n(&q->view, view, __ATOMIC_RELEASE);

@@ -116,7 +116,8 @@ struct virtq_view; /* one generation and the ring addresses under it */
 
 /*
  * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
- * The first used index is what the ring says.
+ * The first used index is what the ring says; entries from base up to it are complete and are
+ * not read again.
  * -EINVAL: size 0, above the maximum or no power of two; ring parts not aligned
  * (2.7: 16, 2, 4); copybreak too large, or pools with too little room for it. -ENOMEM.
  */

@@ -146,6 +146,32 @@ indices_wrap_at_65536(void **state)
 	unit_close(&u);
 }
 
+/* Its front-end read the used index before the ring of the last session was done. */
+static void
+a_base_behind_the_used_index_completes_nothing_twice(void **state)
+{
+	struct unit u;
+
+	unit_open(&u, VIRTQ_PULL, 8, F_VERSION_1);
+	for (int i = 0; i < 3; i++)
+		unit_send(&u, i, 60, i);
+	assert_int_equal(unit_pull(&u, 2), 2);
+	rte_pktmbuf_free_bulk(u.pkts, 2);
+	assert_true(virtq_destroy(u.q));
+	assert_int_equal(u.used->idx, 2);
+
+	u.params.base = 1;
+	assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
+	virtq_enable(u.q, true);
+	assert_int_equal(virtq_base(u.q), 2);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	unit_assert_frame(u.pkts[0], 60, 2);
+	rte_pktmbuf_free(u.pkts[0]);
+	assert_int_equal(u.used->idx, 3);
+	assert_int_equal(unit_used_id(&u, 2), 2);
+	unit_close(&u);
+}
+
 static void
 odd_parameters_are_refused(void **state)
 {
@@ -177,6 +203,7 @@ main(void)
 		cmocka_unit_test(a_full_ring_drops_by_name_and_frees),
 		cmocka_unit_test(a_disabled_queue_consumes_and_drops),
 		cmocka_unit_test(indices_wrap_at_65536),
+		cmocka_unit_test(a_base_behind_the_used_index_completes_nothing_twice),
 		cmocka_unit_test(odd_parameters_are_refused),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);
