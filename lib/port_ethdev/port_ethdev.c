@@ -36,7 +36,7 @@ static const struct conf_key keys[] = {
 
 /*
  * The receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
- * any port; loans never stay in one. One burst per worker is on its way between pool and device.
+ * any port; loans never stay in one.
  */
 static void
 ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
@@ -45,7 +45,7 @@ ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port
 
 	*out = (struct port_demand){
 		.small = n_tx,
-		.data = conf_uint(cs, "rx-descriptors") + n_tx + 2 * n_workers * BASE_BURST,
+		.data = conf_uint(cs, "rx-descriptors") + n_tx,
 		.heap = HEAP_BASE + HEAP_PER_DESC * (conf_uint(cs, "rx-descriptors") + n_tx),
 	};
 }

@@ -193,4 +193,21 @@ unit_send(struct port *port, struct rte_mbuf *m)
 	return port->ops->tx_burst(port, &m, 1);
 }
 
+static inline int
+unit_setup(void **state)
+{
+	if (unit_eal_init("0") != 0)
+		return -1;
+	unit_pools_create();
+	return 0;
+}
+
+static inline int
+unit_teardown(void **state)
+{
+	conf_free(unit_conf);
+	event_base_free(unit_env.base);
+	return rte_eal_cleanup();
+}
+
 #endif
