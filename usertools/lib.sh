@@ -15,7 +15,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libevent-dev
 # shellcheck disable=SC2034
 PACKAGES_RUN="dpdk-dev python3"
 # shellcheck disable=SC2034
-PACKAGES_CHECK="clang clang-format shellcheck mandoc python3-pytest python3-scapy
+PACKAGES_CHECK="clang clang-format shellcheck mandoc python3-pytest python3-scapy iproute2 iputils-ping
 	qemu-system-x86 busybox-static cpio kmod xz-utils"
 # shellcheck disable=SC2034
 PACKAGES_FULL="mmdebstrap"
