@@ -13,19 +13,10 @@ from fakeguest import (ADD_MEM_REG, BROADCAST, GET_FEATURES, GET_VRING_BASE, NEE
                        SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_CALL, SET_VRING_ENABLE,
                        SET_VRING_KICK, SET_VRING_NUM, Guest, HungUp, Refused, frame, lib, mac,
                        wait_until)
+from protocol import memfd, u64
 
 E = mac(0xe)
 DEADLINE_MS = 1000  # of half a message and of a reply that is not read
-
-
-def u64(n):
-    return struct.pack("=Q", n)
-
-
-def memfd(size=1 << 20):
-    fd = os.memfd_create("guest")
-    os.ftruncate(fd, size)
-    return fd
 
 
 def fds_back(arena):

@@ -316,18 +316,3 @@ def test_a_slow_guest_beside_a_fast_pair_costs_the_pair_nothing(switch):
         settle_now(b)
         s.run(100)
     assert sw.drops("c")["ring_full"] > 0
-
-
-def test_two_workers_share_the_ports(switch):
-    names = [f"p{i}" for i in range(4)]
-    # Two workers on one CPU: slow, but it is order and content that count, and a worker that
-    # loses the CPU anywhere is the hardest test of what they share.
-    sw = switch({n: {"queues": 2} for n in names}, eal=["--lcores=0@0,1@1,2@1"])
-    g = [sw.guest(n, pairs=2, regions=((0, 4 << 20), (4 << 30, 8 << 20))) for n in names]
-    for i, x in enumerate(g):
-        say(sw, x, mac(i))
-    settle(*g)
-    assert {w["queues"] > 0 for w in sw.table("/vhost_switch/workers")} == {True}
-    for i in range(4):
-        sw.stream(g[i], g[i ^ 1], mac(i), mac(i ^ 1), size_max=1500, size_step=13,
-                  window=40).run(500, 20)

@@ -9,9 +9,9 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
-from fakeguest import BUILD_DIR, Guest, Stream, wait_until
+from fakeguest import Guest, Stream, wait_until
+from fglib import BUILD_DIR
 
 BINARY = os.path.join(BUILD_DIR, "app/vhost-switch")
 WORKER_CPUS = "1"
@@ -23,15 +23,16 @@ UNPAGED = ("/vhost_switch/workers", "/vhost_switch/buffers")
 
 class Switch:
     """Ports: a dict of name to a dict of keys (all vhost-user unless `type` is given), or a
-    list of names. Guests made by guest() are closed before the switch ends."""
+    list of names. cpus: let it believe in so many CPUs (morecpus.c). Guests made by guest() are closed before the switch ends."""
 
-    def __init__(self, ports, start=True, eal=(), **switch):
+    def __init__(self, ports, start=True, eal=(), cpus=0, **switch):
         self.dir = tempfile.mkdtemp(prefix="vs-")
         self.ports = ports if isinstance(ports, dict) else {name: {} for name in ports}
         self.options = {"workers": WORKER_CPUS, "memory": "128", "hugepages": "no",
                         "socket-dir": self.dir}
         self.options.update({k.replace("_", "-"): v for k, v in switch.items()})
         self.eal = list(eal)
+        self.cpus = cpus
         self.config = os.path.join(self.dir, "switch.conf")
         self.log_path = os.path.join(self.dir, "log")
         self.guests, self.streams = [], []
@@ -63,8 +64,10 @@ class Switch:
                 *self.eal]
 
     def env(self):
-        return dict(os.environ, RUNTIME_DIRECTORY=self.dir,
-                    ASAN_OPTIONS="detect_leaks=0:exitcode=99",
+        more = {"LD_PRELOAD": os.path.join(BUILD_DIR, "test/functional/libmorecpus.so"),
+                "MORECPUS": str(self.cpus)} if self.cpus else {}
+        return dict(os.environ, RUNTIME_DIRECTORY=self.dir, **more,
+                    ASAN_OPTIONS="detect_leaks=0:exitcode=99:verify_asan_link_order=0",
                     UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:exitcode=99")
 
     def run_to_end(self, timeout=START_S):
