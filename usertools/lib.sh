@@ -51,8 +51,8 @@ apt_get() {
 		-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
 }
 
-# build FOLDER [meson options]: configure it, or again with these options, and build.
-build() {
+# configure FOLDER [meson options]: the first time, or again.
+configure() {
 	local folder=$1
 	shift
 	if [ -f "$folder/build.ninja" ]; then
@@ -60,5 +60,4 @@ build() {
 	else
 		meson setup "$folder" "$@"
 	fi
-	ninja -C "$folder"
 }

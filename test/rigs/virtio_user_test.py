@@ -36,16 +36,6 @@ class Pair:
     def switch_port(self, i):
         return self.switch.ask(f"port,{NAMES[i]}")
 
-    def send(self, mode, bursts, size):
-        """Each queue of each port sends bursts of 32 frames; what then comes is handled in `mode`."""
-        for line in ("stop", f"set txpkts {size}", f"set fwd {mode}", f"start tx_first {bursts}"):
-            self.testpmd.say(line)
-
-    def only_count(self):
-        """End the circulation: what comes from now on is only counted."""
-        for line in ("stop", "set fwd rxonly", "start"):
-            self.testpmd.say(line)
-
     def wait_settled(self):
         """Until nothing moves any more, and all has arrived: the worker may be late, not lossy."""
         last = []
@@ -92,7 +82,7 @@ def pair(request, start_switch, folder):
 def test_bursts_of_every_size_arrive_both_ways_and_counters_agree(pair):
     per_burst = 32 * pair.queues
     for n, size in enumerate(SIZES, 1):
-        pair.send("rxonly", BURSTS, size)
+        pair.testpmd.send("rxonly", BURSTS, size)
         wait_for(lambda: pair.sent(1)[0] >= n * BURSTS * per_burst, SETTLE_SECONDS,
                  "testpmd to send")
         pair.wait_settled()
@@ -101,9 +91,9 @@ def test_bursts_of_every_size_arrive_both_ways_and_counters_agree(pair):
 
 
 def test_frames_that_circulate_at_full_speed_are_never_lost(pair):
-    pair.send("io", 1, 64)
+    pair.testpmd.send("io", 1, 64)
     time.sleep(CIRCULATE_SECONDS)
-    pair.only_count()
+    pair.testpmd.only_count()
     pair.wait_settled()
     pair.check_nothing_lost()
     # They are few and go round and round: had they stood still, nothing would be proven.

@@ -14,8 +14,7 @@ libc = ctypes.CDLL(None)
 def cpus():
     """The CPUs for (guests, worker): one each, and the worker has the last.
 
-    A polling worker and its guests on one CPU make everything crawl; with one
-    CPU only there is no choice.
+    A polling worker and its guests on one CPU would make everything crawl.
     """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]

@@ -12,7 +12,8 @@ class Testpmd(Process):
 
     __test__ = False  # not a test class, whatever pytest makes of the name
 
-    def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, name="testpmd"):
+    def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, ring=256,
+                 name="testpmd"):
         guest_cpu, _ = cpus()
         self.folder = folder
         self.prefix = name
@@ -24,12 +25,13 @@ class Testpmd(Process):
                 "-m", MEMORY_MIB, "--single-file-segments", "--no-pci",
                 "--file-prefix", self.prefix]
         for i, path in enumerate(sockets):
-            vdev = f"net_virtio_user{i},path={path},queues={queues},mrg_rxbuf={int(mergeable)}"
+            vdev = (f"net_virtio_user{i},path={path},queues={queues},queue_size={ring}"
+                    f",mrg_rxbuf={int(mergeable)}")
             if macs:
                 vdev += f",mac={macs[i]}"
             argv += ["--vdev", vdev]
         argv += ["--", "-i", "--nb-cores=1", f"--rxq={queues}", f"--txq={queues}",
-                 "--total-num-mbufs=8192"]
+                 f"--rxd={ring}", f"--txd={ring}", "--total-num-mbufs=16384"]
         if macs:
             for i in range(len(sockets)):
                 argv.append(f"--eth-peer={i},{macs[i ^ 1]}")
@@ -57,6 +59,17 @@ class Testpmd(Process):
     def stats(self, port):
         """Counters since start, as /ethdev/stats gives them."""
         return self.telemetry(f"/ethdev/stats,{port}")
+
+    def send(self, mode, bursts, size):
+        """Each queue of each port sends bursts of 32 frames of `size` bytes; what then comes is
+        handled in `mode`: io sends it on to the other port, rxonly counts it."""
+        for line in ("stop", f"set txpkts {size}", f"set fwd {mode}", f"start tx_first {bursts}"):
+            self.say(line)
+
+    def only_count(self):
+        """End a circulation: what comes from now on is only counted."""
+        for line in ("stop", "set fwd rxonly", "start"):
+            self.say(line)
 
     def quit(self, seconds=10):
         """End it in order; its exit code."""
