@@ -6,6 +6,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <rte_bitops.h>
+
 #include "gmem_priv.h"
 
 /*
