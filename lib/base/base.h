@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base: what every room may use: limits, log, threads' planes.
+ * base: what every room may use: limits, log, threads' planes, safe signalling.
  *
  * Threads: the log may be used from any thread. A log line of the data path is
  * always rate-limited.
@@ -89,6 +89,13 @@ extern __thread unsigned int base_worker_self;
 
 #define assert_control() assert(base_plane_self == BASE_PLANE_CONTROL)
 #define assert_worker()  assert(base_plane_self == BASE_PLANE_WORKER)
+
+/*
+ * Signal an eventfd that a front-end gave us. Never waits, whatever the
+ * front-end does to the file; an fd that is no eventfd is left alone. Any
+ * thread. Some 600 ns more than a write, see doc/decisions/0004.
+ */
+void base_eventfd_signal(int fd);
 
 /* Each byte of a cache line has one writer, or the field says so. */
 #define BASE_CACHE_ALIGNED __attribute__((aligned(RTE_CACHE_LINE_SIZE)))

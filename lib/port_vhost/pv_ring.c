@@ -2,7 +2,6 @@
 /* Life of a ring up to its stop; pv_drain.c has its end. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_debug.h>
@@ -258,9 +257,8 @@ pv_ring_check(struct port_vhost *pv, uint32_t index)
 	slot->ring->fault_seen = true;
 	port_error(&pv->port, "%s queue %u (ring %u) is broken: %s", PV_IS_RX(index) ? "rx" : "tx",
 		PV_QUEUE(index), index, virtq_fault_text(fault));
-	/* Non-blocking; one that is full has been signalled enough. */
 	if (slot->err_fd >= 0)
-		(void)eventfd_write(slot->err_fd, 1);
+		base_eventfd_signal(slot->err_fd);
 	rings_changed(pv);
 }
 

@@ -10,9 +10,6 @@
 
 #include "virtq_priv.h"
 
-/* write(2) to the eventfd; never waits, never repeats. */
-void notify_guest_slow(int fd);
-
 /* 2.7.10: did [old, new) pass event? */
 static __rte_always_inline bool
 notify_passed(uint16_t event, uint16_t new_idx, uint16_t old_idx)
@@ -40,7 +37,7 @@ notify_used(struct virtq *q, const struct virtq_view *view, uint16_t old_idx, ui
 	else
 		wanted = !(guest_load_u16(&view->avail->flags) & SPLIT_AVAIL_F_NO_INTERRUPT);
 	if (wanted)
-		notify_guest_slow(fd);
+		base_eventfd_signal(fd);
 }
 
 /*

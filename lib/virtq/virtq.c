@@ -228,7 +228,7 @@ virtq_signal(struct virtq *q)
 	int fd = __atomic_load_n(&q->call_fd, __ATOMIC_RELAXED);
 
 	if (fd >= 0)
-		notify_guest_slow(fd);
+		base_eventfd_signal(fd);
 }
 
 struct virtq_view *
