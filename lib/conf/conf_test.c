@@ -2,70 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "conf.h"
-#include "unit.h"
-
-static const struct conf_key switch_keys[] = {
-	{ "workers", CONF_CPUS, .deflt = "" },
-	{ "memory", CONF_UINT, .deflt = "256", .min = 16, .max = 65536 },
-	{ "hugepages", CONF_ENUM, .deflt = "auto", .choices = "auto|yes|no" },
-	{ "socket-dir", CONF_STRING, .deflt = "/run/x", .max = 20 },
-	{ NULL },
-};
-static const struct conf_key port_keys[] = {
-	{ "type", CONF_STRING },
-	{ "mac-limit", CONF_UINT, .deflt = "1000", .min = 0, .max = UINT64_MAX },
-	{ "static-mac", CONF_MACS, .deflt = "", .unique = true },
-	{ NULL },
-};
-static const struct conf_key red_keys[] = {
-	{ "socket", CONF_STRING, .help = "path of the socket", .unique = true },
-	{ NULL },
-};
-static const struct conf_key blue_keys[] = {
-	{ "device", CONF_STRING, .unique = true },
-	{ "queues", CONF_UINT, .deflt = "1", .min = 1, .max = 8 },
-	{ NULL },
-};
-static const struct conf_schema kinds[] = { { "red", red_keys }, { "blue", blue_keys } };
-
-static char err[CONF_ERROR_MAX];
-
-static int
-parse_n(const char *text, size_t len, struct conf **out)
-{
-	err[0] = '\0';
-	return conf_parse(
-		"f.conf", text, len, switch_keys, port_keys, kinds, RTE_DIM(kinds), out, err);
-}
-
-static struct conf *
-parse(const char *text)
-{
-	struct conf *conf = NULL;
-
-	if (parse_n(text, strlen(text), &conf) < 0)
-		fail_msg("refused: %s", err);
-	return conf;
-}
-
-static void
-refused_n(const char *text, size_t len, const char *message)
-{
-	struct conf *conf = NULL;
-
-	if (parse_n(text, len, &conf) != -EINVAL)
-		fail_msg("taken: %s", text);
-	if (strstr(err, message) == NULL)
-		fail_msg("expected '%s' in '%s'", message, err);
-	assert_null(conf);
-}
-
-static void
-refused(const char *text, const char *message)
-{
-	refused_n(text, strlen(text), message);
-}
+#include "conf_unit.h"
 
 static void
 a_whole_file_with_comments_after_values_is_read(void **state)
@@ -161,19 +98,6 @@ control_characters_and_nul_are_refused(void **state)
 	refused("[switch]\n\x7f\n", "f.conf:2: control character 0x7f");
 }
 
-static char *
-repeat(const char *before, char c, size_t n, const char *after)
-{
-	static char text[CONF_FILE_MAX + 512];
-	size_t len = strlen(before);
-
-	assert_true(len + n + strlen(after) < sizeof(text));
-	memcpy(text, before, len);
-	memset(text + len, c, n);
-	strcpy(text + len + n, after);
-	return text;
-}
-
 static void
 what_is_too_long_is_refused_and_what_just_fits_is_not(void **state)
 {
@@ -265,112 +189,6 @@ more_ports_than_the_switch_has_are_refused(void **state)
 }
 
 static void
-numbers_are_decimal_and_within_their_range(void **state)
-{
-	static const char *const bad[] = { "15", "65537", "-1", "+16", "0x20", "16k", "1 6", "1e2",
-		"18446744073709551617", "99999999999999999999999" };
-	char text[64];
-
-	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
-		snprintf(text, sizeof(text), "[switch]\nmemory = %s\n", bad[i]);
-		refused(text, "f.conf:2: [switch]: key 'memory': expected a number from 16 to "
-			      "65536, found '");
-	}
-	struct conf *conf =
-		parse("[switch]\nmemory = 00016\n"
-		      "[port a]\ntype = red\nsocket = s\nmac-limit = 18446744073709551615\n");
-	assert_int_equal(conf_uint(conf_switch(conf), "memory"), 16);
-	assert_true(conf_uint(conf_port(conf, 0), "mac-limit") == UINT64_MAX);
-	conf_free(conf);
-}
-
-static void
-choices_match_whole_words_only(void **state)
-{
-	static const char *const bad[] = { "ye", "yess", "auto|yes", "YES", "|" };
-	char text[64];
-
-	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
-		snprintf(text, sizeof(text), "[switch]\nhugepages = %s\n", bad[i]);
-		refused(text, "f.conf:2: [switch]: key 'hugepages': expected one of auto|yes|no, "
-			      "found '");
-	}
-}
-
-static void
-strings_end_at_their_limit(void **state)
-{
-	conf_free(parse("[switch]\nsocket-dir = 12345678901234567890\n"));
-	refused("[switch]\nsocket-dir = 123456789012345678901\n",
-		"f.conf:2: [switch]: key 'socket-dir': expected at most 20 characters");
-}
-
-static void
-cpu_lists_are_ascending_ranges_without_repetition(void **state)
-{
-	static const char *const bad[] = { "a", "1,", ",1", "1-", "-1", "3-1", "1,1", "1-3,2",
-		"1024", "1 2", "1,,2", "1--2", "0-1024" };
-	char text[64];
-	uint16_t cpus[CONF_CPU_MAX + 1];
-
-	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
-		snprintf(text, sizeof(text), "[switch]\nworkers = %s\n", bad[i]);
-		refused(text, "f.conf:2: [switch]: key 'workers': expected CPU numbers up to 1023");
-	}
-	struct conf *conf = parse("[switch]\nworkers = 700,0-698 , 699,701-1023\n");
-	assert_int_equal(conf_cpus(conf_switch(conf), "workers", cpus, RTE_DIM(cpus)), 1024);
-	for (unsigned int i = 0; i < RTE_DIM(cpus); i++)
-		assert_int_equal(cpus[i], i);
-	conf_free(conf);
-}
-
-static void
-mac_lists_hold_unicast_addresses_only(void **state)
-{
-	static const char *const bad[] = { "52:54:00:00:00", "52:54:00:00:00:01:02",
-		"52-54-00-00-00-01", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00",
-		"52:54:00:00:00:0g", "52:54:00:00:00:01,", "52:54:00:00:00:01,52:54:00:00:00:01",
-		"5:54:00:00:00:01", "0x:54:00:00:00:01", "52:54: 0:00:00:01" };
-	char text[128];
-
-	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
-		snprintf(text, sizeof(text), "[port a]\ntype = red\nsocket = s\nstatic-mac = %s\n",
-			bad[i]);
-		refused(text, "f.conf:4: [port a]: key 'static-mac': expected unicast addresses");
-	}
-}
-
-static void
-a_list_as_long_as_a_value_can_be_is_read_whole(void **state)
-{
-	char text[512];
-	uint8_t macs[16][6];
-	int len = sprintf(text, "[port a]\ntype = red\nsocket = s\nstatic-mac = ");
-
-	for (int i = 0; i < 14; i++)
-		len += sprintf(text + len, "%s52:54:00:00:00:%02x", i > 0 ? "," : "", i);
-	struct conf *conf = parse(text);
-	assert_int_equal(conf_macs(conf_port(conf, 0), "static-mac", macs, 16), 14);
-	assert_int_equal(macs[13][5], 13);
-	/* A caller with less room gets the beginning, and the number. */
-	assert_int_equal(conf_macs(conf_port(conf, 0), "static-mac", macs, 2), 14);
-	conf_free(conf);
-}
-
-static void
-what_only_one_port_may_have_is_refused_to_the_second(void **state)
-{
-	refused("[port a]\ntype = red\nsocket = s\n[port b]\ntype = red\nsocket = s\n",
-		"f.conf:4: [port b]: key 'socket': 's' is [port a]'s already");
-	refused("[port a]\ntype = red\nsocket = s\nstatic-mac = 52:54:00:00:00:0a\n"
-		"[port b]\ntype = blue\ndevice = d\nstatic-mac = "
-		"52:54:00:00:00:0b,52:54:00:00:00:0A\n",
-		"[port b]: key 'static-mac': '52:54:00:00:00:0b,52:54:00:00:00:0A' is [port a]'s "
-		"already");
-	conf_free(parse("[port a]\ntype = red\nsocket = s\n[port b]\ntype = blue\ndevice = s\n"));
-}
-
-static void
 a_file_is_read_and_a_missing_one_is_named(void **state)
 {
 	char path[] = "/tmp/conf_test.XXXXXX";
@@ -407,13 +225,6 @@ main(void)
 		cmocka_unit_test(port_names_that_could_not_be_a_file_or_a_parameter_are_refused),
 		cmocka_unit_test(a_port_needs_a_known_type_and_its_required_keys),
 		cmocka_unit_test(more_ports_than_the_switch_has_are_refused),
-		cmocka_unit_test(numbers_are_decimal_and_within_their_range),
-		cmocka_unit_test(choices_match_whole_words_only),
-		cmocka_unit_test(strings_end_at_their_limit),
-		cmocka_unit_test(cpu_lists_are_ascending_ranges_without_repetition),
-		cmocka_unit_test(mac_lists_hold_unicast_addresses_only),
-		cmocka_unit_test(a_list_as_long_as_a_value_can_be_is_read_whole),
-		cmocka_unit_test(what_only_one_port_may_have_is_refused_to_the_second),
 		cmocka_unit_test(a_file_is_read_and_a_missing_one_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
