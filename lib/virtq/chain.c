@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include <rte_prefetch.h>
+
 #include "chain.h"
 
-/* Translate one buffer, which may go on in an adjacent region, into pieces. */
-static enum virtq_fault
-add_buffer(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct chain *chain)
+/*
+ * A buffer that goes on in other regions, is not wanted whole, or is not there. The first piece is
+ * translated again: rarely, and from the same immutable map.
+ */
+static __rte_noinline enum virtq_fault
+add_buffer_slow(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct chain *chain)
 {
 	while (len > 0) {
 		if (chain->len_seen > CHAIN_LEN_SEEN) {
@@ -33,12 +38,24 @@ add_buffer(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct 
 	return VIRTQ_FAULT_NONE;
 }
 
-static inline enum virtq_fault
+/* Check a descriptor's direction and translate its buffer to pieces. */
+static __rte_always_inline enum virtq_fault
 add_desc(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
 {
-	if (((split_desc_flags(d) & SPLIT_DESC_F_WRITE) != 0) != rules->write)
+	uint32_t len = split_desc_len(d);
+	uint64_t contiguous;
+
+	if (unlikely((split_desc_flags(d) & SPLIT_DESC_F_WRITE) != rules->write_flag))
 		return VIRTQ_FAULT_DIRECTION;
-	return add_buffer(rules, d.addr, split_desc_len(d), chain);
+	uint8_t *data = gmem_range(rules->gen, d.addr, len, &contiguous, &chain->hint);
+	if (likely(data != NULL && contiguous == len && len <= chain->len_max - chain->len &&
+		    chain->len_seen <= CHAIN_LEN_SEEN && chain->n_segs < chain->n_segs_max)) {
+		chain->segs[chain->n_segs++] = (struct chain_seg){ data, len };
+		chain->len += len;
+		chain->len_seen += len;
+		return VIRTQ_FAULT_NONE;
+	}
+	return add_buffer_slow(rules, d.addr, len, chain);
 }
 
 /* An entry of an indirect table that is not contiguous here: copy it byte-wise over the border. */
@@ -101,7 +118,7 @@ walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain
 }
 
 enum virtq_fault
-chain_walk_slow(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+chain_walk(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
 {
 	chain->len_seen = 0;
 	for (uint32_t left = rules->size; left > 0; left--) {
@@ -126,4 +143,20 @@ chain_walk_slow(const struct chain_rules *rules, struct split_desc d, struct cha
 		d = split_desc_load(&rules->table[split_desc_next(d)]);
 	}
 	return VIRTQ_FAULT_CHAIN_LOOP;
+}
+
+void
+chain_prefetch(const struct chain_rules *rules, struct split_desc first, uint32_t *hint)
+{
+	uint16_t flags = split_desc_flags(first);
+	uint64_t contiguous;
+
+	if (flags & SPLIT_DESC_F_INDIRECT) {
+		const uint8_t *table = gmem_range(
+			rules->gen, first.addr, split_desc_len(first), &contiguous, hint);
+		if (table != NULL)
+			rte_prefetch0(table);
+	} else if ((flags & SPLIT_DESC_F_NEXT) && split_desc_next(first) < rules->size) {
+		rte_prefetch0(&rules->table[split_desc_next(first)]);
+	}
 }

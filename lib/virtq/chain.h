@@ -24,8 +24,9 @@ struct chain_rules {
 	const struct gmem_gen *gen;
 	const struct split_desc *table;
 	uint32_t size; /* entries of the table, and of the longest chain */
-	bool write;    /* all buffers must be device-writable, else none may be */
-	bool indirect; /* VIRTIO_RING_F_INDIRECT_DESC */
+	uint16_t
+		write_flag; /* SPLIT_DESC_F_WRITE: all buffers must be device-writable; 0: none may be */
+	bool indirect;	    /* VIRTIO_RING_F_INDIRECT_DESC */
 };
 
 /* Beyond the longest frame nothing is translated: an endless chain costs only its descriptors. */
@@ -44,10 +45,13 @@ struct chain {
 };
 
 /*
- * Append the chain that starts with `first`, a descriptor already copied.
- * The caller sets segs, n_segs_max, len_max, hint and zeroes the rest.
+ * Append the chain that starts with `first`, a descriptor already copied. len + what
+ * it adds never exceeds len_max, nor n_segs n_segs_max.
  */
-enum virtq_fault chain_walk_slow(
+enum virtq_fault chain_walk(
 	const struct chain_rules *rules, struct split_desc first, struct chain *chain);
+
+/* The first descriptor was read: fetch what the walk will read next. */
+void chain_prefetch(const struct chain_rules *rules, struct split_desc first, uint32_t *hint);
 
 #endif

@@ -13,8 +13,7 @@
 struct pull {
 	struct virtq *q;
 	struct virtq_view *view;
-	uint32_t n_left;  /* frames of the burst not done yet, the current one included */
-	uint32_t n_descs; /* walked outside the fast path */
+	uint32_t n_left; /* frames of the burst not done yet, the current one included */
 	uint32_t n_loaned;
 	uint64_t bytes;
 	struct mbuf_stash small, loan;
@@ -36,7 +35,7 @@ pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n)
 {
 	p->q = q;
 	p->view = view;
-	p->n_descs = p->n_loaned = 0;
+	p->n_loaned = 0;
 	p->bytes = 0;
 	p->small.pool = q->pool_small;
 	p->small.n = 0;

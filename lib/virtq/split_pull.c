@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Pull from a split ring. Two passes over the burst: the first copies and translates the
- * descriptors and prefetches what they point to, the second makes frames.
+ * Pull from a split ring. Passes over the burst, so that what one fetches from memory
+ * is there when the next one needs it: copy and translate first descriptors; walk chains, where there
+ * are any; make frames.
  */
 #include <rte_prefetch.h>
 
@@ -9,46 +10,122 @@
 #include "pull_frame.h"
 #include "split_ring.h"
 
-/* A taken chain: its first descriptor, and where the frame lies if that descriptor is all. */
+/* A chain that was taken, header and frame. */
 struct taken {
-	uint8_t *data; /* NULL: to be walked */
-	struct split_desc desc;
+	union {
+		uint8_t *data;		/* n_segs == 1: where it lies */
+		struct chain_seg *segs; /* else its pieces, in the queue's scratch */
+	};
+	uint32_t len;	 /* LEN_CUT: longer than any frame */
+	uint32_t n_segs; /* 0: not walked yet, or empty */
+};
+#define LEN_CUT UINT32_MAX
+
+/* A burst between its passes. */
+struct take {
+	struct taken taken[BASE_BURST];
+	struct split_desc first[BASE_BURST]; /* of those that are to be walked */
+	uint32_t n_walks;
 };
 
-/* Copy the avail entries and their first descriptors. Returns how many are good; the next one has
- * *fault. */
+static __rte_always_inline struct chain_rules
+pull_rules(const struct virtq *q, const struct virtq_view *view)
+{
+	return (struct chain_rules){ .gen = view->gen,
+		.table = view->desc,
+		.size = q->size,
+		.write_flag = 0,
+		.indirect = q->indirect };
+}
+
+/*
+ * First pass: copy avail entries and first descriptors, prefetch what they point to.
+ * Returns how many are good; the next one has *fault.
+ */
 static __rte_always_inline uint32_t
-take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct taken *taken,
+take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct take *take,
 	enum virtq_fault *fault)
 {
-	const struct gmem_gen *gen = view->gen;
-	const uint32_t mask = q->mask;
+	const struct chain_rules rules = pull_rules(q, view);
 	uint16_t pos = q->next_avail;
 	uint32_t hint = q->hint;
 
+	take->n_walks = 0;
 	for (uint32_t i = 0; i < n; i++, pos++) {
-		uint16_t head = split_avail_head(view->avail, pos & mask);
-		if (unlikely(head >= q->size)) {
+		uint16_t head = split_avail_head(view->avail, pos & q->mask);
+		if (unlikely(head >= rules.size)) {
 			*fault = VIRTQ_FAULT_HEAD_INDEX;
 			n = i;
 			break;
 		}
-		q->heads[pos & mask] = head;
-		struct split_desc d = split_desc_load(&view->desc[head]);
-		uint8_t *data = NULL;
+		q->heads[pos & q->mask] = head;
+		struct split_desc d = split_desc_load(&rules.table[head]);
+		struct taken *t = &take->taken[i];
+		t->len = split_desc_len(d);
+		t->n_segs = 0;
 		if (likely((split_desc_flags(d) & SPLIT_DESC_F_KNOWN) == 0)) {
 			uint64_t contiguous;
-			data = gmem_range(gen, d.addr, split_desc_len(d), &contiguous, &hint);
-			if (likely(data != NULL)) {
-				rte_prefetch0(data);
-				rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
-				if (unlikely(contiguous < split_desc_len(d)))
-					data = NULL;
+			t->data = gmem_range(rules.gen, d.addr, t->len, &contiguous, &hint);
+			if (likely(t->data != NULL && contiguous == t->len)) {
+				rte_prefetch0(t->data);
+				rte_prefetch0(t->data + RTE_CACHE_LINE_SIZE);
+				t->n_segs = 1;
+				continue;
 			}
+		} else {
+			chain_prefetch(&rules, d, &hint);
 		}
-		taken[i] = (struct taken){ data, d };
+		take->first[i] = d;
+		take->n_walks++;
 	}
 	q->hint = hint;
+	return n;
+}
+
+/*
+ * Second pass, where there are chains of more than one descriptor: walk them, one after the other
+ * into the scratch. Returns how many frames the burst has now: it ends before
+ * a fault, and when the scratch or the budget is used up.
+ */
+static __rte_noinline uint32_t
+walk_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct take *take,
+	enum virtq_fault *fault)
+{
+	const struct chain_rules rules = pull_rules(q, view);
+	struct chain chain = { .segs = q->segs,
+		.n_segs_max = q->n_segs_max,
+		.len_max = q->hdr_len + VIRTQ_FRAME_MAX,
+		.hint = q->hint };
+	const struct chain_seg *end = q->segs + q->n_scratch;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct taken *t = &take->taken[i];
+		if (t->n_segs == 1)
+			continue;
+		if (unlikely(end - chain.segs < q->n_segs_max ||
+			     chain.n_descs > VIRTQ_BURST_DESCS)) {
+			*fault = VIRTQ_FAULT_NONE; /* the next burst meets it again */
+			n = i;
+			break;
+		}
+		chain.n_segs = chain.len = 0;
+		chain.cut = false;
+		enum virtq_fault one = chain_walk(&rules, take->first[i], &chain);
+		if (unlikely(one != VIRTQ_FAULT_NONE)) {
+			*fault = one;
+			n = i;
+			break;
+		}
+		t->len = unlikely(chain.cut) ? LEN_CUT : chain.len;
+		t->n_segs = chain.n_segs;
+		t->segs = chain.segs;
+		for (uint32_t s = 0; s < RTE_MIN(chain.n_segs, 2U); s++)
+			rte_prefetch0(chain.segs[s].data);
+		if (t->n_segs == 1)
+			t->data = chain.segs[0].data;
+		chain.segs += chain.n_segs;
+	}
+	q->hint = chain.hint;
 	return n;
 }
 
@@ -63,35 +140,14 @@ complete_burst(struct virtq *q, const struct virtq_view *view, uint32_t n)
 			view->used, (pos + q->used_off) & q->mask, q->heads[pos & q->mask], 0);
 }
 
-/* Header and frame scattered over a chain in any way. */
+/* Header and frame scattered over pieces in any way. len >= the header's */
 static __rte_noinline struct rte_mbuf *
-pull_chain_slow(
-	struct pull *p, struct split_desc first, uint16_t avail_idx, enum virtq_fault *fault)
+pull_scattered(struct pull *p, const struct taken *t, uint16_t avail_idx)
 {
-	struct virtq *q = p->q;
-	const uint32_t hdr_len = q->hdr_len;
-	const struct chain_rules rules = { .gen = p->view->gen,
-		.table = p->view->desc,
-		.size = q->size,
-		.write = false,
-		.indirect = q->indirect };
-	struct chain chain = { .segs = q->segs,
-		.n_segs_max = q->n_segs_max,
-		.len_max = hdr_len + VIRTQ_FRAME_MAX,
-		.hint = q->hint };
-
-	*fault = chain_walk_slow(&rules, first, &chain);
-	q->hint = chain.hint;
-	p->n_descs += chain.n_descs;
-	if (unlikely(*fault != VIRTQ_FAULT_NONE))
-		return NULL;
-	if (unlikely(chain.len < hdr_len)) {
-		*fault = VIRTQ_FAULT_SHORT_HEADER;
-		return NULL;
-	}
-
-	struct chain_seg *seg = chain.segs;
+	const uint32_t hdr_len = p->q->hdr_len;
+	struct chain_seg *seg = t->segs;
 	struct nethdr hdr;
+
 	if (likely(seg->len >= hdr_len)) {
 		hdr = nethdr_load(seg->data);
 		seg->data += hdr_len;
@@ -108,75 +164,64 @@ pull_chain_slow(
 	}
 	if (seg->len == 0)
 		seg++;
-	uint32_t n_segs = chain.n_segs - (uint32_t)(seg - chain.segs);
-
-	if (unlikely(nethdr_refused(hdr))) {
-		stats_drop(q->stats, STATS_DROP_BAD_OFFLOAD, 1);
-		return NULL;
-	}
-	if (unlikely(chain.cut)) {
-		stats_drop(q->stats, STATS_DROP_OVERSIZE, 1);
-		return NULL;
-	}
-	return pull_frame(p, seg, n_segs, chain.len - hdr_len, avail_idx);
-}
-
-/* hdr_len is a constant in each caller. */
-static __rte_always_inline struct rte_mbuf *
-pull_one(struct pull *p, const struct taken *taken, uint16_t avail_idx, const uint32_t hdr_len,
-	enum virtq_fault *fault)
-{
-	if (unlikely(taken->data == NULL))
-		return pull_chain_slow(p, taken->desc, avail_idx, fault);
-
-	struct chain_seg seg = { taken->data, split_desc_len(taken->desc) };
-	if (unlikely(seg.len < hdr_len)) {
-		*fault = VIRTQ_FAULT_SHORT_HEADER;
-		return NULL;
-	}
-	struct nethdr hdr = nethdr_load(seg.data);
-	seg.data += hdr_len;
-	seg.len -= hdr_len;
 	if (unlikely(nethdr_refused(hdr))) {
 		stats_drop(p->q->stats, STATS_DROP_BAD_OFFLOAD, 1);
 		return NULL;
 	}
+	return pull_frame(
+		p, seg, t->n_segs - (uint32_t)(seg - t->segs), t->len - hdr_len, avail_idx);
+}
+
+/* hdr_len is a constant in each caller. */
+static __rte_always_inline struct rte_mbuf *
+pull_one(struct pull *p, const struct taken *t, uint16_t avail_idx, const uint32_t hdr_len)
+{
+	if (unlikely(t->n_segs != 1))
+		return pull_scattered(p, t, avail_idx);
+
+	struct nethdr hdr = nethdr_load(t->data);
+	if (unlikely(nethdr_refused(hdr))) {
+		stats_drop(p->q->stats, STATS_DROP_BAD_OFFLOAD, 1);
+		return NULL;
+	}
+	struct chain_seg seg = { t->data + hdr_len, t->len - hdr_len };
 	return pull_frame(p, &seg, 1, seg.len, avail_idx);
+}
+
+/* n chains are done with, in whatever way. */
+static __rte_always_inline void
+consume_burst(struct virtq *q, const struct virtq_view *view, uint32_t n)
+{
+	complete_burst(q, view, n);
+	notify_suppress_again(q, view, q->next_avail, q->next_avail + n);
+	q->next_avail += n;
 }
 
 static __rte_always_inline uint32_t
 pull_frames(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, uint32_t n,
 	const uint32_t hdr_len, enum virtq_fault *fault)
 {
-	struct taken taken[BASE_BURST];
-	enum virtq_fault head_fault = VIRTQ_FAULT_NONE;
 	uint32_t i, n_out = 0;
+	struct take take;
 	struct pull p;
 
-	n = take_burst(q, view, n, taken, &head_fault);
+	n = take_burst(q, view, n, &take, fault);
+	if (unlikely(take.n_walks > 0))
+		n = walk_burst(q, view, n, &take, fault);
 	pull_start(&p, q, view, n);
 	for (i = 0; i < n; i++) {
-		enum virtq_fault one = VIRTQ_FAULT_NONE;
-		p.n_left = n - i;
-		struct rte_mbuf *m = pull_one(&p, &taken[i], q->next_avail + i, hdr_len, &one);
-		if (unlikely(one != VIRTQ_FAULT_NONE)) {
-			head_fault = one; /* comes before the one that take_burst may have met */
+		if (unlikely(take.taken[i].len < hdr_len)) {
+			*fault =
+				VIRTQ_FAULT_SHORT_HEADER; /* comes before one that a pass above met */
 			break;
 		}
+		p.n_left = n - i;
+		struct rte_mbuf *m = pull_one(&p, &take.taken[i], q->next_avail + i, hdr_len);
 		if (likely(m != NULL))
 			pkts[n_out++] = m;
-		if (unlikely(p.n_descs > VIRTQ_BURST_DESCS)) {
-			/* The rest is looked at again by the next burst, also a bad head. */
-			head_fault = VIRTQ_FAULT_NONE;
-			i++;
-			break;
-		}
 	}
-	complete_burst(q, view, i);
 	pull_end(&p, n_out);
-	*fault = head_fault;
-	notify_suppress_again(q, view, q->next_avail, q->next_avail + i);
-	q->next_avail += i;
+	consume_burst(q, view, i);
 	return n_out;
 }
 
@@ -184,12 +229,10 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, ui
 static __rte_noinline void
 pull_discard_slow(struct virtq *q, struct virtq_view *view, uint32_t n, enum virtq_fault *fault)
 {
-	struct taken taken[BASE_BURST];
+	struct take take;
 
-	n = take_burst(q, view, n, taken, fault);
-	complete_burst(q, view, n);
-	notify_suppress_again(q, view, q->next_avail, q->next_avail + n);
-	q->next_avail += n;
+	n = take_burst(q, view, n, &take, fault);
+	consume_burst(q, view, n);
 	stats_drop(q->stats, STATS_DROP_RX_DISABLED, n);
 }
 

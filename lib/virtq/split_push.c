@@ -24,9 +24,9 @@ struct push {
 	uint32_t n_avail;   /* chains there are from next_avail on */
 	uint32_t n_offered; /* of them, copied to offered[] */
 	uint32_t pos;	    /* chains used so far */
-	uint32_t n_descs;   /* walked outside the fast path */
 	uint32_t n_looks;   /* times that n_avail was too small; only the first looks again */
 	enum virtq_fault fault;
+	uint32_t n_descs; /* walked so far */
 	struct offered offered[BASE_BURST];
 };
 
@@ -44,9 +44,20 @@ offer_load(struct push *p, uint32_t i, struct offered *o)
 	return true;
 }
 
+static __rte_always_inline struct chain_rules
+push_rules(const struct push *p)
+{
+	return (struct chain_rules){ .gen = p->view->gen,
+		.table = p->view->desc,
+		.size = p->q->size,
+		.write_flag = SPLIT_DESC_F_WRITE,
+		.indirect = p->q->indirect };
+}
+
 static __rte_always_inline void
 offer_burst(struct push *p, uint32_t n)
 {
+	const struct chain_rules rules = push_rules(p);
 	uint32_t hint = p->q->hint, i;
 
 	for (i = 0; i < n; i++) {
@@ -64,6 +75,8 @@ offer_burst(struct push *p, uint32_t n)
 				if (unlikely(contiguous < len))
 					o->data = NULL;
 			}
+		} else {
+			chain_prefetch(&rules, o->desc, &hint);
 		}
 	}
 	p->n_offered = i;
@@ -81,25 +94,39 @@ copy_frame(uint8_t *dst, const struct rte_mbuf *m)
 	} while (unlikely(m != NULL));
 }
 
-/* Header and mbuf chain over pieces that hold exactly them. */
+/* Header, for n_chains chains, and mbuf chain over pieces that hold exactly them. */
 static void
-scatter_frame(
-	const struct chain_seg *seg, const uint8_t *hdr, uint32_t hdr_len, const struct rte_mbuf *m)
+scatter_frame(struct chain_seg seg, const struct chain_seg *next, uint32_t hdr_len,
+	uint32_t n_chains, const struct rte_mbuf *m)
 {
+	uint8_t hdr[NETHDR_LEN];
 	const uint8_t *src = hdr;
-	uint32_t left = hdr_len, off = 0;
+	uint32_t left = hdr_len;
 
+	if (likely(seg.len >= hdr_len)) {
+		nethdr_store(seg.data, hdr_len, n_chains);
+		seg.data += hdr_len;
+		seg.len -= hdr_len;
+		if (seg.len == 0)
+			seg = *next++;
+		if (likely(seg.len == m->pkt_len)) {
+			copy_frame(seg.data, m);
+			return;
+		}
+		left = 0;
+	} else {
+		nethdr_store(hdr, hdr_len, n_chains);
+	}
 	for (;;) {
 		while (left > 0) {
-			uint32_t part = RTE_MIN(left, seg->len - off);
-			guest_write(seg->data + off, src, part);
+			if (seg.len == 0)
+				seg = *next++;
+			uint32_t part = RTE_MIN(left, seg.len);
+			guest_write(seg.data, src, part);
 			src += part;
 			left -= part;
-			off += part;
-			if (off == seg->len) {
-				seg++;
-				off = 0;
-			}
+			seg.data += part;
+			seg.len -= part;
 		}
 		if (m == NULL)
 			return;
@@ -117,15 +144,15 @@ scatter_frame(
 static uint32_t
 gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_drop *reason)
 {
+	const struct chain_rules rules = push_rules(p);
 	struct virtq *q = p->q;
-	const struct chain_rules rules = { .gen = p->view->gen,
-		.table = p->view->desc,
-		.size = q->size,
-		.write = true,
-		.indirect = q->indirect };
 	uint32_t n = 0;
 
+	*reason = STATS_DROP_RING_FULL;
+	if (unlikely(p->n_descs > VIRTQ_BURST_DESCS))
+		return 0;
 	chain->len_max = need;
+	chain->n_descs = p->n_descs;
 	do {
 		struct offered o;
 		uint32_t i = p->pos + n, before = chain->len;
@@ -133,10 +160,8 @@ gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_dro
 		if (i >= p->n_avail) {
 			if (p->n_looks++ == 0)
 				p->n_avail = split_avail_count(q, p->view, i + 1, &p->fault);
-			if (i >= p->n_avail) {
-				*reason = STATS_DROP_RING_FULL;
+			if (i >= p->n_avail)
 				return 0;
-			}
 		}
 		if (i < p->n_offered) {
 			o = p->offered[i];
@@ -144,7 +169,7 @@ gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_dro
 			p->fault = VIRTQ_FAULT_HEAD_INDEX;
 			return 0;
 		}
-		p->fault = chain_walk_slow(&rules, o.desc, chain);
+		p->fault = chain_walk(&rules, o.desc, chain);
 		if (p->fault != VIRTQ_FAULT_NONE)
 			return 0;
 		/* 5.1.6.3.1: a buffer holds at least the header. */
@@ -156,37 +181,33 @@ gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_dro
 			chain->len - before);
 		n++;
 	} while (chain->len < need && q->mergeable && chain->n_segs < chain->n_segs_max &&
-		 p->n_descs + chain->n_descs <= VIRTQ_BURST_DESCS);
+		 chain->n_descs <= VIRTQ_BURST_DESCS);
 
 	if (likely(chain->len == need))
 		return n;
 	/* Out of budget is as good as out of buffers; the next burst starts afresh. */
-	*reason = p->n_descs + chain->n_descs > VIRTQ_BURST_DESCS ? STATS_DROP_RING_FULL
-								  : STATS_DROP_TOO_BIG;
+	if (chain->n_descs <= VIRTQ_BURST_DESCS)
+		*reason = STATS_DROP_TOO_BIG;
 	return 0;
 }
 
-/* A frame that takes more than one buffer. false: dropped, counted, or p->fault. */
+/* A frame that takes more than one descriptor. false: dropped, counted, or p->fault. */
 static __rte_noinline bool
 push_slow(struct push *p, const struct rte_mbuf *m)
 {
 	struct virtq *q = p->q;
 	struct chain chain = { .segs = q->segs, .n_segs_max = q->n_segs_max, .hint = q->hint };
-	enum stats_drop reason = STATS_DROP_RING_FULL;
-	uint32_t n = 0;
+	enum stats_drop reason;
+	uint32_t n = gather_chains(p, &chain, q->hdr_len + m->pkt_len, &reason);
 
-	if (likely(p->n_descs <= VIRTQ_BURST_DESCS))
-		n = gather_chains(p, &chain, q->hdr_len + m->pkt_len, &reason);
+	p->n_descs = RTE_MAX(p->n_descs, chain.n_descs);
 	q->hint = chain.hint;
-	p->n_descs += chain.n_descs;
-	if (n == 0) {
+	if (unlikely(n == 0)) {
 		if (p->fault == VIRTQ_FAULT_NONE)
 			stats_drop(q->stats, reason, 1);
 		return false;
 	}
-	uint8_t hdr[NETHDR_LEN];
-	nethdr_store(hdr, q->hdr_len, n);
-	scatter_frame(chain.segs, hdr, q->hdr_len, m);
+	scatter_frame(chain.segs[0], chain.segs + 1, q->hdr_len, n, m);
 	p->pos += n;
 	return true;
 }
@@ -219,7 +240,7 @@ push_frames(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pk
 
 	p.q = q;
 	p.view = view;
-	p.pos = p.n_descs = p.n_looks = 0;
+	p.pos = p.n_looks = p.n_descs = 0;
 	p.fault = VIRTQ_FAULT_NONE;
 	p.n_avail = split_avail_count(q, view, n, &p.fault);
 	offer_burst(&p, RTE_MIN(n, p.n_avail));

@@ -85,7 +85,6 @@ set_features(struct virtq *q, uint64_t features)
 	q->hdr_len = (features & (F_VERSION_1 | F_MRG_RXBUF)) ? NETHDR_LEN : NETHDR_LEN_LEGACY;
 }
 
-/* What only a pulled queue has. */
 /* A frame on loan has one mbuf of pool_loan at least, and one avail entry. */
 static uint32_t
 slots_needed(uint32_t loan_cap, uint32_t size)
@@ -93,11 +92,22 @@ slots_needed(uint32_t loan_cap, uint32_t size)
 	return rte_align32pow2(RTE_MAX(1U, RTE_MIN(loan_cap, size)));
 }
 
-/* A piece for each descriptor, and as many region borders as there can be. */
+/*
+ * A piece for each descriptor, and as many region borders as there can be. A frame in more
+ * pieces has descriptors of less than 16 bytes: it counts as too long, which costs
+ * nobody anything and bounds the scratch of large rings.
+ */
 static uint32_t
 segs_needed(uint32_t size)
 {
-	return size + GMEM_SLOTS_MAX;
+	return RTE_MIN(size, 4096U) + GMEM_SLOTS_MAX;
+}
+
+/* One such chain, or a burst of ordinary ones. */
+static uint32_t
+scratch_needed(uint32_t size)
+{
+	return segs_needed(size) + BASE_BURST * 8;
 }
 
 size_t
@@ -106,7 +116,7 @@ virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap)
 	/* Each allocation has a head and is rounded up; two views while the memory map changes. */
 	size_t bytes = 8 * 2 * RTE_CACHE_LINE_SIZE + sizeof(struct virtq) +
 		       2 * sizeof(struct virtq_view) +
-		       segs_needed(VIRTQ_SIZE_MAX) * sizeof(struct chain_seg);
+		       scratch_needed(VIRTQ_SIZE_MAX) * sizeof(struct chain_seg);
 
 	if (dir == VIRTQ_PULL)
 		bytes += slots_needed(loan_cap, VIRTQ_SIZE_MAX) * sizeof(struct loan_slot) +
@@ -114,6 +124,7 @@ virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap)
 	return bytes;
 }
 
+/* What only a pulled queue has. */
 static int
 init_pull(struct virtq *q, const struct virtq_params *params)
 {
@@ -150,15 +161,16 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 /*
  * Completions leave in avail order, so what the used index has passed is done. A front-end that
  * reads it when its session ends is too early for what the last ring still completed; to
- * take those entries again would complete them twice. Any other distance is
- * fine: the index only says where the guest expects the next entry.
+ * take those entries again would complete them twice. That is so only where the index lies between
+ * base and what the guest has offered. Any other distance is fine: the index then says no more
+ * than where the guest expects the next entry.
  */
 static uint16_t
-start_index(const struct virtq_params *params, uint16_t used)
+start_index(const struct virtq_params *params, uint16_t used, uint16_t avail)
 {
-	uint16_t n_done = used - params->base;
+	uint16_t n_done = used - params->base, n_left = avail - used;
 
-	return n_done <= params->size ? used : params->base;
+	return n_done + n_left <= params->size ? used : params->base;
 }
 
 int
@@ -186,7 +198,8 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	set_features(q, params->features);
 
 	q->n_segs_max = segs_needed(q->size);
-	q->segs = rte_zmalloc_socket("virtq_segs", q->n_segs_max * sizeof(*q->segs),
+	q->n_scratch = scratch_needed(q->size);
+	q->segs = rte_zmalloc_socket("virtq_segs", q->n_scratch * sizeof(*q->segs),
 		RTE_CACHE_LINE_SIZE, params->socket_id);
 	ret = q->segs == NULL ? -ENOMEM : 0;
 	if (ret == 0 && q->dir == VIRTQ_PULL)
@@ -197,7 +210,8 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 		return ret == 0 ? -ENOMEM : ret;
 	}
 	uint16_t used = guest_load_u16(&view->used->idx);
-	q->next_avail = q->avail_seen = q->done_avail = start_index(params, used);
+	uint16_t avail = split_avail_idx(view->avail);
+	q->next_avail = q->avail_seen = q->done_avail = start_index(params, used, avail);
 	q->used_off = used - q->next_avail;
 	split_view_start_slow(q, view);
 	/* Release: pairs with the acquire in virtq_view_get. */

@@ -57,8 +57,9 @@ struct virtq {
 	uint16_t (*burst)(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t *heads; /* pull: avail entries taken, [size] */
 	struct loan_slot *slots;
-	struct chain_seg *segs; /* scratch of the burst, n_segs_max */
-	uint32_t n_segs_max;
+	struct chain_seg *segs; /* scratch of the burst, [n_scratch] */
+	uint32_t n_segs_max;	/* pieces of one chain: more are cut off */
+	uint32_t n_scratch;
 	uint32_t slot_mask;
 	uint32_t loan_cap;
 	uint64_t rearm; /* mbuf: data_off, refcnt 1, nb_segs 1, port */
