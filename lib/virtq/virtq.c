@@ -161,8 +161,8 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 /*
  * Completions leave in avail order, so what the used index has passed is done. A front-end that
  * reads it when its session ends is too early for what the last ring still completed; to
- * take those entries again would complete them twice. That is so only where the index lies between
- * base and what the guest has offered. Any other distance is fine: the index then says no more
+ * take those entries again would complete them twice. That is so only where the guest has offered
+ * no more than a ring beyond the index, and the index is no more than one beyond base. Any other distance is fine: the index then says no more
  * than where the guest expects the next entry.
  */
 static uint16_t
@@ -170,7 +170,7 @@ start_index(const struct virtq_params *params, uint16_t used, uint16_t avail)
 {
 	uint16_t n_done = used - params->base, n_left = avail - used;
 
-	return n_done + n_left <= params->size ? used : params->base;
+	return n_done <= params->size && n_left <= params->size ? used : params->base;
 }
 
 int
