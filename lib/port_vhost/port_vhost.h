@@ -4,13 +4,23 @@
  * rings (virtq) and shows them to the switch as queues: rx queue i is the guest's
  * transmitq i (vring 2i + 1), tx queue i its receiveq i (vring 2i).
  *
- * Threads: sessions and ring life are control's. Workers read one published,
- * immutable view of the port's rings per burst. A ring that stops leaves the view first;
- * a grace period later it is drained on control, against a deadline.
+ * Life of a ring: it starts when its session says so; stopped, it leaves the
+ * workers' view first, is drained a grace period later, against a deadline, and only then
+ * reported to the session. What it could not get back keeps its memory until it
+ * comes back; the ring itself is not touched any more. At the end of a session all
+ * rings go that way in the background, and a new session may begin at once: its rings
+ * wait for their predecessors.
  *
- * A worker sends into tx queue (worker mod enabled queues). A queue is locked only when more
- * than one worker can use it; every change of that mapping goes through a state in which all are
- * locked.
+ * Threads: sessions and ring life are control's. Workers read one published,
+ * immutable view of the port's rings per burst. A worker sends into tx queue (worker mod
+ * enabled queues); a queue is locked only when several workers use it, and every
+ * change of that mapping goes through a state in which all are locked.
+ *
+ * Faults: a broken ring is told once, with port, ring and reason (last_error, the
+ * ring's err fd), and the others go on. Lost memory breaks all rings and ends the session.
+ *
+ * Limits: BASE_QUEUES_MAX queue pairs; loan-cap buffers on loan per queue, and as much again in
+ * rings that have stopped. Beyond that a new ring copies everything.
  */
 #ifndef PORT_VHOST_H
 #define PORT_VHOST_H
