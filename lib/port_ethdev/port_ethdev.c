@@ -154,7 +154,7 @@ configure(struct ethdev_port *ep, const struct conf_section *cs,
 	return ret;
 }
 
-/* How many transmit queues; 0 with err in words if the device has too few of any. */
+/* How many transmit queues; 0 with err in words if the device's queues are not what is needed. */
 static uint16_t
 choose_n_txq(const struct rte_eth_dev_info *info, const struct ethdev_driver *driver,
 	unsigned int n_workers, char err[PORT_ERROR_MAX])
@@ -163,6 +163,13 @@ choose_n_txq(const struct rte_eth_dev_info *info, const struct ethdev_driver *dr
 		snprintf(err, PORT_ERROR_MAX,
 			"the device has %u receive and %u transmit queues, one of each is needed",
 			info->max_rx_queues, info->max_tx_queues);
+		return 0;
+	}
+	/* What comes in by the others would be lost. */
+	if (driver->spreads_rx && info->max_rx_queues > N_RXQ) {
+		snprintf(err, PORT_ERROR_MAX,
+			"its arguments make %u receive queues, the switch polls %u",
+			info->max_rx_queues, N_RXQ);
 		return 0;
 	}
 	if (driver->paired_queues)

@@ -70,7 +70,7 @@ a_frame_that_af_packet_cut_is_not_forwarded(void **state)
 }
 
 static void
-af_packet_follows_its_interface_and_its_slots_must_hold_a_frame(void **state)
+af_packet_follows_its_interface_and_takes_no_arguments_that_lose_frames(void **state)
 {
 	struct port *tap = unit_open("tap", TAP);
 	struct port *packet = unit_open("packet", PACKET);
@@ -83,6 +83,8 @@ af_packet_follows_its_interface_and_its_slots_must_hold_a_frame(void **state)
 	assert_null(unit_try("packet", PACKET ",framesz=1024"));
 	assert_string_equal(
 		unit_err, "framesz=1024 is too small for an MTU of 1500: 1614 are needed");
+	assert_null(unit_try("packet", PACKET ",qpairs=2"));
+	assert_string_equal(unit_err, "its arguments make 2 receive queues, the switch polls 1");
 	unit_close(tap);
 }
 
@@ -125,7 +127,8 @@ main(void)
 		cmocka_unit_test(af_packet_is_lent_frames_and_carries_both_ways),
 		cmocka_unit_test(af_packet_keeps_to_the_kernels_mtu),
 		cmocka_unit_test(a_frame_that_af_packet_cut_is_not_forwarded),
-		cmocka_unit_test(af_packet_follows_its_interface_and_its_slots_must_hold_a_frame),
+		cmocka_unit_test(
+			af_packet_follows_its_interface_and_takes_no_arguments_that_lose_frames),
 		cmocka_unit_test(ports_that_come_and_go_leave_nothing_open),
 	};
 	if (unit_enter_namespace() != 0)

@@ -57,12 +57,13 @@ static const struct ethdev_driver drivers[] = {
 	/* Copies into the kernel's ring. */
 	{ .name = "net_af_packet",
 		.reads_by_cpu = true,
+		.spreads_rx = true,
 		.kernel_limits = true,
 		.check = af_packet_check },
 	/* Frees the frame; with copy=1 it reads the first segment. */
 	{ .name = "net_null", .reads_by_cpu = true },
 	/* Writes to a file or socket; an interface may refuse a single frame. */
-	{ .name = "net_pcap", .reads_by_cpu = true, .stops_at_bad = true },
+	{ .name = "net_pcap", .reads_by_cpu = true, .spreads_rx = true, .stops_at_bad = true },
 	{ .name = "net_ring", .hands_on = true },
 };
 

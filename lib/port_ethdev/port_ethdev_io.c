@@ -64,9 +64,9 @@ fits_mtu(const struct ethdev_port *ep, const struct rte_mbuf *m)
 	if (likely(m->pkt_len <= max))
 		return true;
 	/* A tag comes on top of the MTU (IEEE 802.3 3.2.7: envelope frames). */
-	return m->pkt_len <= max + RTE_VLAN_HLEN &&
-	       rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type ==
-		       RTE_BE16(RTE_ETHER_TYPE_VLAN);
+	const uint8_t *type = rte_pktmbuf_mtod_offset(m, const uint8_t *, 2 * RTE_ETHER_ADDR_LEN);
+	return m->pkt_len <= max + RTE_VLAN_HLEN && type[0] == RTE_ETHER_TYPE_VLAN >> 8 &&
+	       type[1] == (RTE_ETHER_TYPE_VLAN & 0xff);
 }
 
 /* May the device not have the frame as it is? *loan: part of it lies in guest memory. */

@@ -20,6 +20,8 @@ struct ethdev_driver {
 	bool hands_on;
 	/* Refuses to be configured with other than as many transmit as receive queues. */
 	bool paired_queues;
+	/* Its arguments make the receive queues, and frames or files are spread over all of them. */
+	bool spreads_rx;
 	/* Transmit gives back a frame that can never be sent, and all that follow it. */
 	bool stops_at_bad;
 	/* The kernel drops silently what exceeds its interface's MTU, link state is the kernel's.

@@ -3,13 +3,18 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
+import random
 import socket
+import struct
 import subprocess
+import threading
 import time
 
 ETHERTYPE = 0x88B5  # of the fake guest's frames
 CLONE_NEWNET = 0x40000000
+SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGSO = 0x8946, 0x17, 0x24
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,6 +68,18 @@ class Namespace:
         if address:
             self.ip(f"addr add {address} dev {name}")
 
+    def no_offloads(self, name):
+        """Frames leave it with their checksums, and no longer than its MTU."""
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for command in ETHTOOL_STXCSUM, ETHTOOL_SGSO:
+                value = ctypes.create_string_buffer(struct.pack("=II", command, 0))
+                request = struct.pack("16sQ16x", name.encode(), ctypes.addressof(value))
+                fcntl.ioctl(s, SIOCETHTOOL, request)
+
+    def socket(self):
+        with self:
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
     def interfaces(self):
         with self:
             return {name for _, name in socket.if_nameindex()} - {"lo"}
@@ -101,3 +118,27 @@ class Port:
 
     def close(self):
         self.s.close()
+
+
+def transfer(left, right, address, n_bytes=8 << 20):
+    """TCP from one namespace to an address of the other; the bytes must be the same."""
+    data = random.Random(1).randbytes(n_bytes)
+    with right.socket() as server, left.socket() as client:
+        server.bind((address, 7000))
+        server.listen()
+        client.settimeout(20)
+        client.connect((address, 7000))
+        end, _ = server.accept()
+        with end:
+            end.settimeout(20)
+            got = bytearray()
+
+            def read():
+                while chunk := end.recv(1 << 16):
+                    got.extend(chunk)
+            reader = threading.Thread(target=read)
+            reader.start()
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            reader.join(30)
+    assert bytes(got) == data

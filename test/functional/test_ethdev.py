@@ -12,7 +12,7 @@ from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
 from fakeguest import BROADCAST, OWN, SHARED, frame, mac, wait_until
-from netns import ETHERTYPE, Namespace
+from netns import ETHERTYPE, Namespace, transfer
 
 A, B, K = mac(1), mac(2), mac(0x70)
 COPYBREAK = 256
@@ -79,6 +79,15 @@ def test_two_namespaces_ping_each_other_through_taps(switch, host, inner):
     assert sw.port("t0")["up"] == sw.port("t1")["up"] == 1
     assert lost(sw, "t0", "t1") == {}
     assert no_device_errors(sw, "t0") and no_device_errors(sw, "t1")
+
+
+def test_tcp_passes_between_taps(switch, host, inner):
+    switch({"t0": TAP, "t1": {"type": "ethdev", "device": "net_tap1,iface=vstest1"}})
+    left, right = inner(), inner()
+    left.take("vstest0", host, "10.9.0.1/24")
+    right.take("vstest1", host, "10.9.0.2/24")
+    transfer(left, right, "10.9.0.2")
+    transfer(right, left, "10.9.0.1")
 
 
 @pytest.mark.parametrize("n_desc, header, indirect", [
@@ -229,6 +238,18 @@ def test_frames_of_every_size_pass_between_a_guest_and_af_packet(switch, host, v
     kernel.close()
 
 
+def test_tcp_passes_between_af_packet_and_a_tap(switch, host, inner, veth):
+    port, right = veth
+    sw = switch({"p": port, "t": TAP})
+    left = inner()
+    left.take("vstest0", host, "10.9.0.1/24")
+    right.ip("addr add 10.9.0.2/24 dev end")
+    right.no_offloads("end")
+    transfer(left, right, "10.9.0.2")
+    transfer(right, left, "10.9.0.1")
+    assert "oversize" not in sw.drops("p")
+
+
 def test_a_tag_survives_af_packet_in_both_directions(switch, host, veth):
     port, ns = veth
     sw = switch({"p": port, "a": {}})
@@ -331,6 +352,7 @@ def test_what_null_makes_up_has_no_source_and_is_dropped_by_name(switch, host):
     ("net_pcap0,rx_pcap=/nonexistent", "cannot read /nonexistent"),
     ("net_null0,nosuch=1", "its driver refused it"),
     ("net_af_packet0,iface=lo,framesz=1024", "framesz=1024 is too small"),
+    ("net_af_packet0,iface=lo,qpairs=2", "make 2 receive queues, the switch polls 1"),
 ])
 def test_a_device_that_cannot_be_had_costs_only_its_port(switch, host, device, why):
     sw = switch({"bad": {"type": "ethdev", "device": device}, "a": {}, "b": {}})
