@@ -50,6 +50,25 @@ a_stopped_ring_is_kept_until_the_worker_has_passed(void **state)
 }
 
 static void
+a_ring_that_stops_as_soon_as_it_started_outlives_what_is_deferred_for_it(void **state)
+{
+	struct vhost_user_ring moved = unit_ring(unit.gen, RX, 0);
+
+	unit_connect();
+	/* All in one write of a front-end. It begins a grace period without this ring: */
+	unit_ring_start(TX, 0);
+	pv_session_ops.ring_call(unit.pv, RX, eventfd(0, EFD_NONBLOCK));
+	unit_ring_start(RX, 0);
+	pv_session_ops.ring_moved(unit.pv, &moved);
+	pv_session_ops.ring_call(unit.pv, RX, -1);
+	pv_session_ops.ring_stop(unit.pv, RX);
+	unit_turn(true); /* ends it; then the old view and the old fd are let go of */
+	assert_non_null(unit.pv->slots[RX].leaving);
+	unit_turns();
+	assert_null(unit.pv->slots[RX].leaving);
+}
+
+static void
 a_stopping_ring_waits_for_its_loans_and_completes_them(void **state)
 {
 	struct rte_mbuf *pkts[BASE_BURST];
@@ -359,6 +378,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		port_test(a_started_ring_is_polled_and_a_stopped_one_is_not),
 		port_test(a_stopped_ring_is_kept_until_the_worker_has_passed),
+		port_test(a_ring_that_stops_as_soon_as_it_started_outlives_what_is_deferred_for_it),
 		port_test(a_stopping_ring_waits_for_its_loans_and_completes_them),
 		port_test(a_loan_beyond_the_deadline_leaves_a_zombie_and_the_guest_goes_on),
 		port_test(a_ring_of_a_new_session_waits_for_its_predecessor),

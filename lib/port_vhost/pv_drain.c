@@ -87,7 +87,11 @@ pv_drain_left(void *ctx)
 
 	for (uint32_t i = 0; i < 2U * pv->n_queues; i++) {
 		struct pv_ring *ring = pv->slots[i].leaving;
-		if (ring == NULL || ring->draining || pv_views_hold(&pv->views, ring->q))
+		if (ring == NULL || ring->draining)
+			continue;
+		if (ring->n_graces > 0)
+			ring->n_graces--;
+		if (ring->n_graces > 0 || pv_views_hold(&pv->views, ring->q))
 			continue;
 		ring->draining = true;
 		ring->deadline_ms = now_ms() + PORT_VHOST_DRAIN_MS;

@@ -22,6 +22,7 @@ struct pv_ring {
 
 	/* Control's. */
 	struct virtq *q BASE_CACHE_ALIGNED;
+	uint8_t n_graces;     /* leaving: calls of pv_drain_left before it may be touched */
 	bool draining;	      /* no worker sees it any more */
 	bool report;	      /* the session waits for its end */
 	bool fault_seen;      /* logged */

@@ -187,6 +187,12 @@ pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
 		return;
 	}
 	assert(slot->leaving == NULL);
+	/*
+	 * A grace period that is under way began before this, and maybe before
+	 * what is still deferred for this ring (old_view_release, old_call_close): only
+	 * the one after it ends later than they do.
+	 */
+	ring->n_graces = pv->views.waiting ? 2 : 1;
 	ring->report = report;
 	slot->ring = NULL;
 	slot->leaving = ring;
