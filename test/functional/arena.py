@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A switch with one port for a culprit and three for those who must not notice: two exchange
-verified frames in the background, the third (`feeder`) sends to the culprit and hears it."""
-
+verified frames in the background, the third (`feeder`) sends to the culprit and hears it: what the
+culprit sends goes there, and not into the rings of the two."""
 
 from fakeguest import BROADCAST, Guest, frame, mac, wait_until
 from vswitch import Switch
@@ -73,15 +73,18 @@ class Arena:
 
     def end(self):
         """What must be true after every test."""
-        self.sw.assert_alive()
-        self.sw.assert_no_report()
-        self.stream.moving(50)
-        self.stream.stop()
-        for g in (self.a, self.b):
-            g.canary_check()
-        for g in self.guests:
-            g.close()
-        self.guests = []
+        try:
+            self.sw.assert_alive()
+            self.sw.assert_no_report()
+            self.stream.moving(50)
+            self.stream.stop()
+            for g in (self.a, self.b):
+                g.canary_check()
+        finally:
+            self.stream.halt()
+            for g in self.guests:
+                g.close()
+            self.guests = []
         assert wait_until(lambda: self.sw.n_fds() == self.n_fds), f"fds:\n{self.sw.fds()}"
         assert wait_until(lambda: self.sw.maps() == self.maps), "memory of the culprit is mapped"
         assert wait_until(lambda: self.sw.free_buffers() == self.buffers), \

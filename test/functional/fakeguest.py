@@ -91,12 +91,12 @@ class Guest:
     def connect(self, path=None):
         self.ok(lib.fg_connect(self.g, os.fsencode(path or self.path)))
 
-    def boot(self, features=FEATURES, proto=PROTO, enable=True, **queues):
+    def boot(self, features=FEATURES, proto=PROTO, enable=True, fill=True, **queues):
         """What a front-end and driver do from connecting to the first frame."""
         self.negotiate(features, proto)
         self.share_memory()
         self.make_queues(**queues)
-        self.start(enable)
+        self.start(enable, fill)
 
     def negotiate(self, features=FEATURES, proto=PROTO):
         self.ok(lib.fg_negotiate(self.g, features, proto))
@@ -346,14 +346,17 @@ class Stream:
         self._thread.start()
         return self
 
-    def stop(self):
-        """Ends and checks the stream; how many frames arrived."""
+    def halt(self):
+        """Ends the background thread, which must be gone before its guests are."""
         if self._thread is not None:
             self._stop.set()
-            self._thread.join(20)
-            assert not self._thread.is_alive()
+            self._thread.join()
             self._thread = None
             self._stop.clear()
+
+    def stop(self):
+        """Ends and checks the stream; how many frames arrived."""
+        self.halt()
         assert self._error is None, self._error
         self.assert_good()
         return self.c.check.received
@@ -371,6 +374,7 @@ class Stream:
             guest.assert_orderly()
 
     def free(self):
+        self.halt()
         if self.s:
             lib.fg_stream_free(self.s)
         self.s = None

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fakeguest import (BROADCAST, F_INDIRECT, FEATURES, INDIRECT, NEXT, WRITE, frame, lib, mac,
+from fakeguest import (F_INDIRECT, FEATURES, INDIRECT, NEXT, WRITE, frame, lib, mac,
                        wait_until)
 
 E, F = mac(0xe), mac(0xf)
@@ -45,7 +45,7 @@ def test_a_range_that_wraps(arena, addr, length):
 
 def test_a_range_that_crosses_into_the_next_region_is_read_from_both(arena):
     e = arena.evil(regions=((0, 8 << 20), (8 << 20, 8 << 20)))
-    f = frame(BROADCAST, E, 1000)
+    f = frame(F, E, 1000)
     for at_first in (1, 12, 40, 500):
         at = (8 << 20) - at_first
         e.write(at, (HDR + f)[:at_first])
@@ -94,7 +94,7 @@ def test_a_chain_that_runs_in_a_circle(arena):
 def test_a_chain_as_long_as_the_ring_is_no_loop(arena):
     e = arena.evil()
     at = e.alloc(4096)
-    f = frame(BROADCAST, E, 500)
+    f = frame(F, E, 500)
     e.write(at, HDR + f)
     for i in range(256):
         e.desc(e.tx[0], i, at + 2 * i, 2, NEXT, i + 1)
@@ -121,7 +121,7 @@ def test_an_avail_entry_beyond_the_table(arena, head):
 @pytest.mark.parametrize("ahead", [257, 1000, 32768, 65535])
 def test_an_avail_index_further_ahead_than_the_ring_is_long(arena, ahead):
     e = arena.evil()
-    e.send(frame(BROADCAST, E))
+    e.send(frame(F, E))
     assert e.taken()
     lib.fg_ring_raw_avail_idx(e.tx[0].ring, e.tx[0].ring.avail_idx + ahead & 0xffff)
     arena.broken("rx", "avail_index")
@@ -148,7 +148,7 @@ def test_an_indirect_descriptor_that_continues(arena):
 
 def test_an_indirect_table_behind_a_direct_descriptor_is_read(arena):
     e = arena.evil()
-    f = frame(BROADCAST, E, 200)
+    f = frame(F, E, 200)
     at = e.alloc(256)
     e.write(at, HDR + f)
     e.desc(e.tx[0], 0, at, 12, NEXT, 1)
@@ -176,7 +176,7 @@ def test_an_indirect_table_that_is_only_partly_mapped(arena):
 
 def test_an_indirect_table_fragmented_over_two_regions_is_read_or_refused(arena):
     e = arena.evil(regions=((0, 8 << 20), (8 << 20, 8 << 20)))
-    f = frame(BROADCAST, E, 200)
+    f = frame(F, E, 200)
     at = e.alloc(256)
     e.write(at, HDR + f)
     entries = struct.pack("=QIHH", at, 100, NEXT, 1) + struct.pack("=QIHH", at + 100, 112, 0, 0)
@@ -226,7 +226,7 @@ def test_a_receive_buffer_that_the_device_may_not_write(arena):
 
 def test_a_header_split_over_descriptors_is_put_together(arena):
     e = arena.evil()
-    f = frame(BROADCAST, E, 300)
+    f = frame(F, E, 300)
     for cuts in ([1] * 12 + [300], [5, 307], [11, 1, 300], [10, 302], [13, 299], [12, 300],
                  [1] * 11 + [301]):
         for indirect in (False, True):
@@ -244,7 +244,7 @@ def test_a_chain_shorter_than_the_header(arena, cuts):
 
 def test_descriptors_of_no_length_do_no_harm(arena):
     e = arena.evil()
-    f = frame(BROADCAST, E, 300)
+    f = frame(F, E, 300)
     at = e.alloc(512)
     e.write(at, HDR + f)
     e.post(e.tx[0], [(at, 0, False), (at, 12, False), (at, 0, False), (at + 12, 300, False),
@@ -300,7 +300,7 @@ def test_what_is_pushed_stays_within_the_receive_buffers(arena):
     (0, 1, (0, 0)), (0, 4, (0, 0)), (0, 3, (0, 0)), (1, 0x81, (34, 16)), (0, 0xff, (0, 0))])
 def test_checksum_and_segmentation_that_were_not_negotiated(arena, flags, gso, what):
     e = arena.evil()
-    f = frame(BROADCAST, E, 300)
+    f = frame(F, E, 300)
     hdr = struct.pack("=BBHHHHH", flags, gso, 65535, 1, *what, 0)
     before = arena.sw.drops("evil").get("bad_offload", 0)
     e.send_cuts(f, [312], hdr=hdr)
@@ -313,11 +313,11 @@ def test_checksum_and_segmentation_that_were_not_negotiated(arena, flags, gso, w
 def test_a_used_ring_that_the_guest_rewrites(arena):
     e = arena.evil()
     r = e.tx[0].ring
-    e.send(frame(BROADCAST, E))
+    e.send(frame(F, E))
     assert e.taken()
     for value in (0, 77, 40000, 65535):
         e.write(r.used_gpa + 2, struct.pack("=H", value))
-        e.send(frame(BROADCAST, E, seq=value), publish=True) if r.n_free else None
+        e.send(frame(F, E, seq=value), publish=True) if r.n_free else None
         time.sleep(0.01)
     arena.sw.assert_alive()
 
@@ -344,7 +344,7 @@ def test_receive_buffers_that_lie_on_the_rings_themselves(arena):
         for gpa in (q.ring.desc_gpa, q.ring.avail_gpa, q.ring.used_gpa):
             e.post(e.rx[0], [(gpa, 1600, True)])
     arena.feed(E, 1500, 50)
-    e.send(frame(BROADCAST, E), publish=True)
+    e.send(frame(F, E), publish=True)
     arena.sw.assert_alive()
 
 

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from fakeguest import (ADD_MEM_REG, BROADCAST, GET_FEATURES, GET_VRING_BASE, NEED_REPLY,
+from fakeguest import (ADD_MEM_REG, GET_FEATURES, GET_VRING_BASE, NEED_REPLY,
                        REM_MEM_REG, SET_FEATURES, SET_LOG_BASE, SET_MEM_TABLE, SET_OWNER,
                        SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_CALL, SET_VRING_ENABLE,
                        SET_VRING_KICK, SET_VRING_NUM, Guest, HungUp, Refused, frame, lib, mac,
                        wait_until)
 from protocol import memfd, u64
 
-E = mac(0xe)
+E, F = mac(0xe), mac(0xf)
 DEADLINE_MS = 1000  # of half a message and of a reply that is not read
 
 
@@ -197,8 +197,8 @@ def test_a_log_offset_outside_everything_is_never_written(arena):
         except Refused:
             pass
     e.start()
-    e.send(frame(BROADCAST, E, 700))
-    assert arena.feeder.recv() == frame(BROADCAST, E, 700)
+    e.send(frame(F, E, 700))
+    assert arena.feeder.recv() == frame(F, E, 700)
     e.canary_check()
 
 

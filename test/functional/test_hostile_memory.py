@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guests whose memory goes away, and guests that stop, reset or leave in mid-burst."""
 
-from fakeguest import BROADCAST, RESET_OWNER, frame, lib, mac
+from fakeguest import RESET_OWNER, frame, lib, mac
 
 E, F = mac(0xe), mac(0xf)
 
@@ -33,7 +33,7 @@ def test_memory_truncated_while_frames_are_in_flight(arena):
     for _ in range(5):
         e = arena.evil()
         for i in range(200):
-            e.send(frame(BROADCAST, E, 1500, seq=i), publish=False)
+            e.send(frame(F, E, 1500, seq=i), publish=False)
         lib.fg_ring_publish(e.tx[0].ring)
         e.ok(lib.fg_mem_truncate(e.g, 1, 4096))
         arena.feed(E, 1000, 3)
@@ -47,7 +47,7 @@ def test_a_reset_in_mid_burst(arena):
     for i in range(40):
         e = arena.evil()
         for k in range(100):
-            e.send(frame(BROADCAST, E, 60 + 14 * k), publish=False)
+            e.send(frame(F, E, 60 + 14 * k), publish=False)
         lib.fg_ring_publish(e.tx[0].ring)
         if i % 4 == 0:
             e.request(RESET_OWNER)
@@ -62,10 +62,10 @@ def test_memory_that_is_unplugged_in_mid_burst(arena):
     for i in range(20):
         e = arena.evil()
         for k in range(100):
-            e.send(frame(BROADCAST, E, 60 + 14 * k), publish=False)
+            e.send(frame(F, E, 60 + 14 * k), publish=False)
         lib.fg_ring_publish(e.tx[0].ring)
         e.ok(lib.fg_rem_mem_reg(e.g, i % 2))
-        e.send(frame(BROADCAST, E, 1000))
+        e.send(frame(F, E, 1000))
         arena.feed(E, 500, 2)
         arena.release(e)
 
@@ -78,8 +78,8 @@ def test_a_ring_that_is_broken_may_start_anew(arena):
     e.tx[0].ring.base = 0
     lib.fg_ring_reset(e.tx[0].ring)
     e.start_queue(e.tx[0])
-    e.send(frame(BROADCAST, E, 444))
-    assert arena.feeder.recv() == frame(BROADCAST, E, 444)
+    e.send(frame(F, E, 444))
+    assert arena.feeder.recv() == frame(F, E, 444)
 
 
 def test_a_broken_transmit_ring_leaves_the_receive_ring_of_its_guest_alone(arena):

@@ -23,7 +23,8 @@ UNPAGED = ("/vhost_switch/workers", "/vhost_switch/buffers")
 
 class Switch:
     """Ports: a dict of name to a dict of keys (all vhost-user unless `type` is given), or a
-    list of names. cpus: let it believe in so many CPUs (morecpus.c). Guests made by guest() are closed before the switch ends."""
+    list of names. cpus: let it believe in so many CPUs (morecpus.c). Guests made by guest()
+    are closed before the switch ends."""
 
     def __init__(self, ports, start=True, eal=(), cpus=0, **switch):
         self.dir = tempfile.mkdtemp(prefix="vs-")
