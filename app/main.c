@@ -77,6 +77,7 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 	/* EAL and drivers print on stdout what nobody asked this program for. */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		log_warn("stdout may show what DPDK prints: %s", strerror(errno));
+	base_eventfd_prepare();
 	rc = gmem_init();
 	if (rc < 0)
 		log_error("cannot guard guest memory: %s", strerror(-rc));

@@ -96,6 +96,11 @@ extern __thread unsigned int base_worker_self;
  * thread. Some 600 ns more than a write, see doc/decisions/0004.
  */
 void base_eventfd_signal(int fd);
+/*
+ * The calling thread is going to signal: get now what that takes, while files can still be
+ * opened. The first signal of a thread that did not call this does it then.
+ */
+void base_eventfd_prepare(void);
 
 /* Each byte of a cache line has one writer, or the field says so. */
 #define BASE_CACHE_ALIGNED __attribute__((aligned(RTE_CACHE_LINE_SIZE)))

@@ -57,10 +57,22 @@ ring_open(void)
 	return false;
 }
 
+static bool
+ring_ready(void)
+{
+	return likely(ring != NULL) || (!unavailable && ring_open());
+}
+
+void
+base_eventfd_prepare(void)
+{
+	ring_ready();
+}
+
 void
 base_eventfd_signal(int fd)
 {
-	if (unlikely(unavailable || (ring == NULL && !ring_open()))) {
+	if (unlikely(!ring_ready())) {
 		const uint64_t n = 1;
 		ssize_t ret = write(fd, &n, sizeof(n));
 		(void)ret;

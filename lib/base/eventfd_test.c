@@ -3,10 +3,33 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base.h"
 #include "unit.h"
+
+/* The first test: no thread has signalled yet. */
+static void
+a_thread_that_is_prepared_needs_no_more_files(void **state)
+{
+	int fd = eventfd(0, 0);
+	uint64_t full = UINT64_MAX - 1;
+	struct rlimit limit, none;
+
+	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+	base_eventfd_prepare();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* What is left without a file of its own is a write, which would wait for ever. */
+	alarm(5);
+	base_eventfd_signal(fd);
+	alarm(0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(fd);
+}
 
 static void
 each_signal_counts_one(void **state)
@@ -67,6 +90,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_thread_that_is_prepared_needs_no_more_files),
 		cmocka_unit_test(each_signal_counts_one),
 		cmocka_unit_test(a_signal_wakes_who_waits),
 		cmocka_unit_test(an_eventfd_that_is_full_and_blocking_does_not_stop_the_caller),

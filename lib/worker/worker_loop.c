@@ -36,6 +36,7 @@ worker_loop(void *arg)
 
 	base_plane_self = BASE_PLANE_WORKER;
 	base_worker_self = self;
+	base_eventfd_prepare();
 	quiesce_worker_online(self);
 	uint64_t last = rte_rdtsc();
 
