@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 import os
+import sys
 
 import pytest
 
-from arena import Arena
-from vswitch import Switch
+from fglib import ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "usertools"))
+
+from arena import Arena  # noqa: E402
+from vswitch import Switch  # noqa: E402
 
 # The worker polls on CPU 1: guests on it would take its time slices.
 os.sched_setaffinity(0, {0})

@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 from fakeguest import frame, lib, mac, wait_until
+from vstools.process import die_with_parent
 from vswitch import BINARY, Switch
 
 GOOD = """[switch]
@@ -163,7 +164,7 @@ def test_a_signal_during_start_ends_it(tmp_path):
         sw = Switch(["a"], start=False)
         sw.write_config()
         p = subprocess.Popen(sw.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=sw.env())
+                             env=sw.env(), preexec_fn=die_with_parent)
         try:
             p.communicate(timeout=delay)
         except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from fakeguest import GET_FEATURES, Guest, HungUp, frame, lib, mac, wait_until
+from vstools.process import die_with_parent
 
 A, B, C, D = mac(1), mac(2), mac(3), mac(4)
 
@@ -60,7 +61,8 @@ def test_guests_die_with_frames_in_flight_both_ways(switch):
         "        c.send(frame(mac(4), mac(3), 60 + n %% 1400)); n += 1\n"
         "    except OSError: pass\n" % (os.path.dirname(os.path.abspath(__file__)), sw.path("c")))
     for i in range(8):
-        p = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        p = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE,
+                             preexec_fn=die_with_parent)
         assert p.stdout.readline() == b"up\n"
         time.sleep(0.02 * (i + 1))
         p.send_signal(signal.SIGKILL)

@@ -12,6 +12,7 @@ import tempfile
 
 from fakeguest import Guest, Stream, wait_until
 from fglib import BUILD_DIR
+from vstools.process import die_with_parent
 
 BINARY = os.path.join(BUILD_DIR, "app/vhost-switch")
 WORKER_CPUS = "1"
@@ -80,10 +81,15 @@ class Switch:
     def start(self):
         self.write_config()
         cpus = range(os.cpu_count())
+
+        def in_child():
+            die_with_parent()
+            os.sched_setaffinity(0, cpus)
+
         with open(self.log_path, "w") as log:
             self.proc = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                env=self.env(), preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+                env=self.env(), preexec_fn=in_child)
         ready = wait_until(lambda: "ready: " in self.log or self.proc.poll() is not None, START_S)
         assert ready and self.proc.poll() is None, f"no start:\n{self.log}"
         self.n_fds_idle = self.n_fds()

@@ -11,6 +11,11 @@ PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
 
+def die_with_parent():
+    """For preexec_fn: SIGKILL of the parent runs no handler of ours; the kernel does this."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def cpus():
     """The CPUs for (guests, worker): one each, and the worker has the last.
 
@@ -37,8 +42,7 @@ class Process:
 
     def __init__(self, name, argv, folder, cpu=None):
         def in_child():
-            # SIGKILL of the parent runs no handler of ours; the kernel does this.
-            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with_parent()
             if cpu is not None:
                 os.sched_setaffinity(0, {cpu})
 
