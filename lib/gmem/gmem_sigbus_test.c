@@ -119,6 +119,40 @@ a_generation_that_shares_the_map_sees_the_fault_and_one_without_it_does_not(void
 	close(other_fd);
 }
 
+/* Kernel areas that lie in [p, p + len). */
+static unsigned int
+count_areas(const uint8_t *p, size_t len)
+{
+	unsigned long start, end;
+	unsigned int n = 0;
+	char line[512];
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += sscanf(line, "%lx-%lx", &start, &end) == 2 && start < (uintptr_t)p + len &&
+		     end > (uintptr_t)p;
+	fclose(f);
+	return n;
+}
+
+/* The process may have 65530: a guest that picks its holes must not use them up. */
+static void
+holes_all_over_a_map_cost_one_area(void **state)
+{
+	catch_sigbus();
+	int fd = unit_memfd(PAGES * KB4);
+	struct gmem_gen *gen = gen_of_pages(fd);
+	uint8_t *p = gen->regions[0].hva;
+
+	assert_int_equal(ftruncate(fd, 0), 0);
+	for (int page = PAGES - 2; page > 0; page -= 2)
+		p[page * KB4] = 1;
+	assert_in_range(count_areas(p, PAGES * KB4), 1, 3);
+	gmem_gen_unref(gen);
+	close(fd);
+}
+
 static void
 a_reused_slot_forgets_the_fault_of_its_predecessor(void **state)
 {
@@ -187,6 +221,23 @@ touch_a_hole_that_is_not_ours(void)
 	p[0] = 1;
 }
 
+/* Where a map of ours was is somebody else's now. */
+static void
+touch_a_hole_where_guest_memory_was(void)
+{
+	int fd = memfd_create("other", 0);
+	signal(SIGBUS, SIG_DFL);
+	if (gmem_init() < 0 || ftruncate(fd, KB4) < 0)
+		_exit(0);
+	struct gmem_gen *gen = unit_gen_one(0, KB4, 1 << 20, 0, fd);
+	volatile uint8_t *p = gen->regions[0].hva;
+	gmem_gen_unref(gen);
+	if (mmap((void *)p, KB4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != p ||
+		ftruncate(fd, 0) < 0)
+		_exit(0);
+	p[0] = 1;
+}
+
 static void
 get_sent_the_signal(void)
 {
@@ -203,6 +254,9 @@ any_other_bus_error_kills_as_it_would_have(void **state)
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGBUS);
+	status = status_of_child(touch_a_hole_where_guest_memory_was);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
 	status = status_of_child(get_sent_the_signal);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGBUS);
@@ -217,6 +271,7 @@ main(void)
 		cmocka_unit_test(other_guests_do_not_notice_a_truncation),
 		cmocka_unit_test(
 			a_generation_that_shares_the_map_sees_the_fault_and_one_without_it_does_not),
+		cmocka_unit_test(holes_all_over_a_map_cost_one_area),
 		cmocka_unit_test(a_reused_slot_forgets_the_fault_of_its_predecessor),
 		cmocka_unit_test(the_last_slot_of_many_maps_is_protected_too),
 		cmocka_unit_test(any_other_bus_error_kills_as_it_would_have),
