@@ -96,7 +96,7 @@ walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain
 	if (here == NULL)
 		return VIRTQ_FAULT_UNMAPPED;
 
-	for (uint32_t i = 0, left = n; left > 0; left--) {
+	for (uint32_t i = 0, left = RTE_MIN(n, VIRTQ_CHAIN_MAX); left > 0; left--) {
 		if (likely(contiguous == len))
 			d = split_desc_load(here + i * sizeof(d));
 		else if (!load_scattered(rules, table + i * sizeof(d), &chain->hint, &d))
@@ -121,7 +121,7 @@ enum virtq_fault
 chain_walk(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
 {
 	chain->len_seen = 0;
-	for (uint32_t left = rules->size; left > 0; left--) {
+	for (uint32_t left = RTE_MIN(rules->size, VIRTQ_CHAIN_MAX); left > 0; left--) {
 		uint16_t flags = split_desc_flags(d);
 		chain->n_descs++;
 

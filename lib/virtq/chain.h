@@ -4,7 +4,8 @@
  * (virtio 1.2, 2.7.5), to an array of pieces of guest memory.
  *
  * Each descriptor is copied once, then checked, then used. The walk ends after
- * at most as many descriptors as the ring has entries. Threads: pure, but for
+ * at most as many descriptors as the ring has entries, and VIRTQ_CHAIN_MAX: a chain as long
+ * as the largest ring would keep a worker from its other queues for milliseconds. Threads: pure, but for
  * the caller's struct.
  */
 #ifndef VIRTQ_CHAIN_H

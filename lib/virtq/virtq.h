@@ -37,6 +37,7 @@
 #include "stats.h"
 
 #define VIRTQ_SIZE_MAX	32768 /* entries (2.7: power of two) */
+#define VIRTQ_CHAIN_MAX 1024  /* descriptors of a chain, and of an indirect table's; QEMU's limit */
 #define VIRTQ_SNAPSHOT	128   /* bytes of a loaned frame that are private */
 #define VIRTQ_SEGS_MAX	32    /* guest buffers of a frame that may be lent; more are copied */
 #define VIRTQ_FRAME_MAX 65550 /* longest frame: 65532 bytes of IP behind a header with a tag */
@@ -55,7 +56,7 @@
 	X(AVAIL_INDEX, "avail_index", "avail index is more than the ring size ahead")              \
 	X(HEAD_INDEX, "head_index", "avail entry names a descriptor beyond the ring")              \
 	X(NEXT_INDEX, "next_index", "descriptor chain leaves the table")                           \
-	X(CHAIN_LOOP, "chain_loop", "descriptor chain is longer than the ring")                    \
+	X(CHAIN_LOOP, "chain_loop", "descriptor chain is longer than the ring or than 1024")       \
 	X(INDIRECT_REFUSED, "indirect_refused", "indirect descriptor without the feature")         \
 	X(INDIRECT_NESTED, "indirect_nested", "indirect table inside an indirect table")           \
 	X(INDIRECT_CHAINED, "indirect_chained", "indirect descriptor with NEXT set")               \

@@ -193,6 +193,46 @@ odd_parameters_are_refused(void **state)
 	unit_close(&u);
 }
 
+/* One byte over and over: what a guest can make a worker walk for one frame. */
+static enum virtq_fault
+fault_of_chain(enum virtq_dir dir, uint32_t n, bool indirect)
+{
+	uint64_t gpas[VIRTQ_CHAIN_MAX + 1];
+	uint32_t lens[VIRTQ_CHAIN_MAX + 1];
+	struct unit u;
+
+	unit_open(&u, dir, 4 * VIRTQ_CHAIN_MAX, F_VERSION_1 | F_INDIRECT_DESC);
+	uint64_t gpa = unit_alloc(&u, 1);
+	for (uint32_t i = 0; i < n; i++) {
+		gpas[i] = gpa;
+		lens[i] = 1;
+	}
+	unit_offer_chain(&u, 0, gpas, lens, n, dir == VIRTQ_PUSH ? WRITE : 0, indirect);
+	struct rte_mbuf *m = unit_mbuf(60, 1, 60);
+	if (dir == VIRTQ_PUSH)
+		virtq_push_burst(u.q, &m, 1);
+	else
+		rte_pktmbuf_free(m);
+	if (dir == VIRTQ_PULL && unit_pull(&u, 32) == 1)
+		rte_pktmbuf_free(u.pkts[0]);
+	enum virtq_fault fault = virtq_fault(u.q);
+	unit_close(&u);
+	return fault;
+}
+
+static void
+a_chain_longer_than_the_limit_breaks_even_a_ring_that_is_larger(void **state)
+{
+	for (int dir = VIRTQ_PULL; dir <= VIRTQ_PUSH; dir++) {
+		for (int indirect = 0; indirect < 2; indirect++) {
+			assert_int_equal(
+				fault_of_chain(dir, VIRTQ_CHAIN_MAX, indirect), VIRTQ_FAULT_NONE);
+			assert_int_equal(fault_of_chain(dir, VIRTQ_CHAIN_MAX + 1, indirect),
+				VIRTQ_FAULT_CHAIN_LOOP);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -204,6 +244,7 @@ main(void)
 		cmocka_unit_test(a_disabled_queue_consumes_and_drops),
 		cmocka_unit_test(indices_wrap_at_65536),
 		cmocka_unit_test(a_base_behind_the_used_index_completes_nothing_twice),
+		cmocka_unit_test(a_chain_longer_than_the_limit_breaks_even_a_ring_that_is_larger),
 		cmocka_unit_test(odd_parameters_are_refused),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);
