@@ -54,7 +54,7 @@ loan_take(struct virtq *q, struct virtq_view *view, uint16_t avail_idx, uint16_t
 {
 	struct loan_slot *slot = &q->slots[q->loan_head & q->slot_mask];
 
-	slot->shinfo.refcnt = n_mbufs;
+	rte_mbuf_ext_refcnt_set(&slot->shinfo, n_mbufs);
 	slot->done = 0;
 	slot->avail_idx = avail_idx;
 	slot->n_mbufs = n_mbufs;

@@ -70,28 +70,17 @@ pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 	return first;
 }
 
-/* mbufs that the bytes from c on need, data_len being 16 bits; above VIRTQ_SEGS_MAX if too many. */
-static inline uint32_t
-count_loans(const struct cursor *c, const struct chain_seg *end)
-{
-	uint32_t n = 0, off = c->off;
+/* What is lent of one piece fits the 16 bits of data_len. */
+static_assert(VIRTQ_FRAME_MAX - VIRTQ_SNAPSHOT <= UINT16_MAX, "one mbuf per piece");
 
-	for (const struct chain_seg *seg = c->seg; seg < end && n <= VIRTQ_SEGS_MAX; seg++) {
-		n += seg->len - off > UINT16_MAX ? 2 : 1;
-		off = 0;
-	}
-	return n;
-}
-static_assert(VIRTQ_FRAME_MAX <= 2 * UINT16_MAX, "count_loans knows no third part");
-
-/* n external mbufs on the bytes from c on, linked; returns the first. */
+/* One of n external mbufs for each piece from c on, linked; returns the first. */
 static inline struct rte_mbuf *
 attach(const struct virtq *q, struct loan_slot *slot, struct cursor c, struct rte_mbuf **ext,
 	uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = ext[i];
-		uint16_t len = RTE_MIN(c.seg->len - c.off, (uint32_t)UINT16_MAX);
+		uint16_t len = c.seg->len - c.off;
 		uint8_t *data = c.seg->data + c.off;
 
 		pull_mbuf_init(q, m, len, len);
@@ -99,11 +88,8 @@ attach(const struct virtq *q, struct loan_slot *slot, struct cursor c, struct rt
 		m->data_len = len;
 		if (i + 1 < n)
 			m->next = ext[i + 1];
-		c.off += len;
-		if (c.off == c.seg->len) {
-			c.seg++;
-			c.off = 0;
-		}
+		c.seg++;
+		c.off = 0;
 	}
 	return ext[0];
 }
@@ -117,7 +103,7 @@ pull_loan(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_
 	struct cursor c = { segs, 0 };
 
 	cursor_read(&c, NULL, VIRTQ_SNAPSHOT);
-	uint32_t n_ext = count_loans(&c, segs + n_segs);
+	uint32_t n_ext = n_segs - (uint32_t)(c.seg - segs);
 	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !loan_fits(q, n_ext)))
 		return pull_copy_slow(p, segs, len);
 

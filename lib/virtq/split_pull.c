@@ -257,7 +257,7 @@ pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 	}
 	split_publish(q, view, loan_oldest(q));
 	if (unlikely(fault != VIRTQ_FAULT_NONE))
-		virtq_break(q, fault);
+		split_break_slow(q, view, fault);
 	return n_out;
 }
 

@@ -281,7 +281,7 @@ push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 	else if (likely(n > 0))
 		n_sent = push_frames(q, view, pkts, n, hdr_len, &fault);
 	if (unlikely(fault != VIRTQ_FAULT_NONE))
-		virtq_break(q, fault);
+		split_break_slow(q, view, fault);
 	mbuf_free_burst(pkts, n);
 	return n_sent;
 }

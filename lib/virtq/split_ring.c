@@ -20,3 +20,9 @@ split_view_start_slow(struct virtq *q, struct virtq_view *view)
 	for (uint16_t a = q->done_avail; a != q->next_avail; a++)
 		split_used_write(view->used, (a + q->used_off) & q->mask, q->heads[a & q->mask], 0);
 }
+
+void
+split_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault)
+{
+	virtq_break(q, gmem_gen_faulted(view->gen) ? VIRTQ_FAULT_MEMORY_LOST : fault);
+}

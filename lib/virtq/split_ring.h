@@ -13,6 +13,9 @@
 
 #include "notify.h"
 
+/* A burst met a fault. Where a memory file was truncated, that is the cause: zeroes were read. */
+void split_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault);
+
 /* Chains that may be taken, at least `want` if there are. Reads the guest's index once, and only if
  * short. */
 static __rte_always_inline uint32_t

@@ -160,10 +160,10 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 
 /*
  * Completions leave in avail order, so what the used index has passed is done. A front-end that
- * reads it when its session ends is too early for what the last ring still completed; to
- * take those entries again would complete them twice. That is so only where the guest has offered
- * no more than a ring beyond the index, and the index is no more than one beyond base. Any other distance is fine: the index then says no more
- * than where the guest expects the next entry.
+ * reads it when its session ends is too early for what the last ring still completed; to take
+ * those entries again would complete them twice. That can be so only where the index is at most a
+ * ring ahead of base, and the guest at most a ring ahead of the index. Any other distance is
+ * fine: the index then says no more than where the guest expects the next entry.
  */
 static uint16_t
 start_index(const struct virtq_params *params, uint16_t used, uint16_t avail)
@@ -359,11 +359,13 @@ virtq_break(struct virtq *q, enum virtq_fault fault)
 uint16_t
 virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n)
 {
+	assert(q->dir == VIRTQ_PULL);
 	return q->burst(q, pkts, n);
 }
 
 uint16_t
 virtq_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n)
 {
+	assert(q->dir == VIRTQ_PUSH);
 	return q->burst(q, pkts, n);
 }

@@ -200,6 +200,17 @@ frames_are_dropped_only_when_no_pool_can_help(void **state)
 	struct rte_mbuf **loan, **small, **data;
 	unsigned int n_loan, n_small, n_data;
 
+	/* No snapshot: copied whole, and what was to be lent with goes back. */
+	unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1);
+	small = exhaust(unit_small, 0, &n_small);
+	unit_send(&u, 0, 1500, 0);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	unit_assert_frame(u.pkts[0], 1500, 0);
+	assert_int_equal(rte_mempool_in_use_count(unit_loan), 0);
+	rte_pktmbuf_free(u.pkts[0]);
+	give_back(unit_small, small, n_small);
+	unit_close(&u);
+
 	/* No mbuf to lend with: copied whole. */
 	unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1);
 	loan = exhaust(unit_loan, 0, &n_loan);

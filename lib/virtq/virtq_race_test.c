@@ -154,11 +154,38 @@ a_guest_that_changes_everything_meanwhile_only_breaks_its_ring(void **state)
 	unit_close(&u);
 }
 
+static void
+a_truncated_memory_file_breaks_the_ring_by_its_own_name(void **state)
+{
+	struct unit u;
+	struct rte_mbuf *m;
+
+	assert_int_equal(gmem_init(), 0);
+	unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1);
+	unit_send(&u, 0, 60, 1);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	rte_pktmbuf_free(u.pkts[0]);
+	assert_int_equal(ftruncate(u.memfd, 0), 0);
+	assert_int_equal(unit_pull(&u, 32), 0);
+	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_MEMORY_LOST);
+	unit_close(&u);
+
+	/* Behind the ring: what is read there is zeroes, what is written is lost, nobody dies. */
+	unit_open(&u, VIRTQ_PUSH, RING, F_VERSION_1);
+	unit_post(&u, 0, 2000);
+	assert_int_equal(ftruncate(u.memfd, B_SIZE + 0x100000), 0);
+	m = unit_mbuf(1500, 1, 2048);
+	assert_int_equal(virtq_push_burst(u.q, &m, 1), 1);
+	assert_true(gmem_gen_faulted(u.gen));
+	unit_close(&u);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(another_thread_frees_loans_and_every_completion_keeps_its_place),
+		cmocka_unit_test(a_truncated_memory_file_breaks_the_ring_by_its_own_name),
 		cmocka_unit_test(a_guest_that_changes_everything_meanwhile_only_breaks_its_ring),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);
