@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -52,6 +53,22 @@ print_help(void)
 	}
 }
 
+/*
+ * A guest's port holds up to three fds for each ring. The usual soft limit of 1024 is there for
+ * programs that use select(), which nothing here does.
+ */
+static void
+raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("cannot raise the limit of open files: %s", strerror(errno));
+}
+
 static int
 run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 {
@@ -78,6 +95,7 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		log_warn("stdout may show what DPDK prints: %s", strerror(errno));
 	base_eventfd_prepare();
+	raise_fd_limit();
 	rc = gmem_init();
 	if (rc < 0)
 		log_error("cannot guard guest memory: %s", strerror(-rc));
