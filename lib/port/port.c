@@ -19,6 +19,7 @@ const struct conf_key port_conf_keys[] = {
 	{ .name = "static-mac",
 		.type = CONF_MACS,
 		.deflt = "",
+		.unique = true,
 		.help = "addresses that are always on this port, and never learned elsewhere" },
 	{ .name = NULL },
 };

@@ -93,6 +93,8 @@ def test_a_config_that_is_not_there(tmp_path):
     "long_path": (GOOD.replace("vm1.sock", "x" * 150), ["socket"]),
     "bad_mac": (GOOD + "static-mac = 02:00:00\n", ["vm1", "static-mac"]),
     "multicast_mac": (GOOD + "static-mac = 01:00:00:00:00:01\n", ["vm1", "static-mac"]),
+    "mac_twice": (GOOD + "static-mac = 02:00:00:00:00:01\n[port vm2]\ntype = vhost-user\n"
+                  "socket = y\nstatic-mac = 02:00:00:00:00:01\n", ["vm2", "static-mac", "vm1"]),
     "bad_cpus": (GOOD.replace("workers = 1", "workers = 3-1"), ["workers"]),
     "absent_cpu": (GOOD.replace("workers = 1", "workers = 1000"), ["workers"]),
     "not_built_yet": (GOOD + "vlan = 100\n", ["vm1", "vlan"]),
