@@ -12,6 +12,8 @@
  * sections and keys, duplicate sections and keys, lines without `=`, values that are too
  * long: errors. Nothing is loaded from a file with an error.
  *
+ * Lines may end with CR LF, and a byte order mark of UTF-8 may begin the file.
+ *
  * A port's name has 1 .. BASE_PORT_NAME_MAX - 1 characters of A-Z a-z 0-9 _ . - and begins with a
  * letter or a digit: it may stand in a file name, in JSON and between commas.
  *

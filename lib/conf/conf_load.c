@@ -10,6 +10,9 @@
 
 #include "conf_priv.h"
 
+#define BOM	"\xef\xbb\xbf" /* U+FEFF in UTF-8 */
+#define BOM_LEN 3
+
 _Static_assert(CONF_KEY_MAX < CFG_NAME_LEN && CONF_VALUE_MAX < CFG_VALUE_LEN &&
 		       CONF_LINE_MAX < CFG_NAME_LEN + CFG_VALUE_LEN + 3,
 	"what the line checker lets pass, rte_cfgfile can hold");
@@ -334,6 +337,11 @@ conf_parse(const char *name, const char *text, size_t len, const struct conf_key
 		.n_kinds = n_kinds,
 		.err = err };
 
+	/* An editor's byte order mark: nobody sees it, nor would understand an error about it. */
+	if (len >= BOM_LEN && memcmp(text, BOM, BOM_LEN) == 0) {
+		text += BOM_LEN;
+		len -= BOM_LEN;
+	}
 	int rc = conf_lines_check(name, text, len, &ld.lines, err);
 	if (rc < 0)
 		return rc;

@@ -54,6 +54,18 @@ a_whole_file_with_comments_after_values_is_read(void **state)
 }
 
 static void
+a_byte_order_mark_is_passed_over_at_the_beginning_only(void **state)
+{
+	struct conf *conf = parse("\xef\xbb\xbf[switch]\r\nmemory = 300\r\n");
+
+	assert_int_equal(conf_uint(conf_switch(conf), "memory"), 300);
+	conf_free(conf);
+	refused("\xef\xbb\xbf[switch]\ncolour = red\n", "f.conf:2: [switch]: unknown key 'colour'");
+	refused("[switch]\n\xef\xbb\xbfmemory = 300\n", "f.conf:2: expected a key of a-z");
+	refused("\xef\xbb", "f.conf:1: expected [section]");
+}
+
+static void
 the_switch_section_may_be_left_out_but_not_everything(void **state)
 {
 	struct conf *conf = parse("[port a]\ntype = red\nsocket = a\n");
@@ -217,6 +229,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_file_with_comments_after_values_is_read),
+		cmocka_unit_test(a_byte_order_mark_is_passed_over_at_the_beginning_only),
 		cmocka_unit_test(the_switch_section_may_be_left_out_but_not_everything),
 		cmocka_unit_test(what_is_no_line_of_a_config_is_refused_with_its_number),
 		cmocka_unit_test(control_characters_and_nul_are_refused),
