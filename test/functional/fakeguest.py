@@ -59,7 +59,11 @@ def frame(dst, src, size=60, seed=0xE000, seq=0):
     return out.raw
 
 
-def wait_until(condition, timeout=3.0, step=0.005):
+# Long enough for a machine that does ten other things; nobody waits for it who need not.
+PATIENCE = 10.0
+
+
+def wait_until(condition, timeout=PATIENCE, step=0.005):
     """True as soon as condition() is; its last value after the timeout."""
     end = time.monotonic() + timeout
     while True:
@@ -76,6 +80,7 @@ class Guest:
     def __init__(self, path=None, boot=True, regions=REGIONS, **options):
         self.g = lib.fg_new()
         self.path = path
+        self.switch = None
         self.rx, self.tx = [], []
         self.head = Head.from_address(self.g)
         self._in = c.create_string_buffer(65600)
@@ -168,9 +173,9 @@ class Guest:
         size = len(payload) if size is None else size
         self.send_raw(struct.pack("=III", request, flags | version, size) + payload, fds)
 
-    def answer(self, request, timeout=2000):
+    def answer(self, request, timeout=PATIENCE * 1000):
         out = c.create_string_buffer(4096)
-        n = self.ok(lib.fg_recv(self.g, request, out, 4096, timeout))
+        n = self.ok(lib.fg_recv(self.g, request, out, 4096, int(timeout)))
         return out.raw[:n]
 
     def ask(self, request, payload=b""):
@@ -198,8 +203,8 @@ class Guest:
     def enable(self, q, on=True):
         self.ok(lib.fg_ring_enable(q.ring, on))
 
-    def hung_up(self, timeout=3000):
-        return lib.fg_hung_up(self.g, timeout)
+    def hung_up(self, timeout=PATIENCE * 1000):
+        return lib.fg_hung_up(self.g, int(timeout))
 
     # -- memory
 
@@ -280,13 +285,16 @@ class Guest:
         self.ok(lib.fg_net_send_cuts(q, hdr, data, len(data), (u32 * len(cuts))(*cuts),
                                      len(cuts), indirect, True))
 
-    def taken(self, queue=0, timeout=2.0):
-        """Wait until the switch has completed all that was sent."""
+    def taken(self, queue=0, timeout=PATIENCE):
+        """Wait until the switch has completed all that was sent, and dealt with it."""
         q = self.tx[queue]
-        return wait_until(lambda: lib.fg_net_reap(q) is not None and
+        done = wait_until(lambda: lib.fg_net_reap(q) is not None and
                           q.ring.n_free == q.ring.size, timeout)
+        if done and self.switch:
+            self.switch.finish_pass()
+        return done
 
-    def recv(self, timeout=1.0):
+    def recv(self, timeout=PATIENCE):
         """One frame, or None if none comes."""
         end = time.monotonic() + timeout
         while True:
@@ -298,7 +306,9 @@ class Guest:
             time.sleep(0.0005)
 
     def recv_all(self, quiet=0.05):
-        """All frames until none has come for `quiet` seconds."""
+        """All frames until none has come for `quiet` seconds, after all that is in rings now."""
+        if self.switch:
+            self.switch.empty_rings()
         out = []
         while (f := self.recv(quiet)) is not None:
             out.append(f)
@@ -329,7 +339,7 @@ class Stream:
         self._thread = None
         self._error = None
 
-    def run(self, n, timeout=3.0):
+    def run(self, n, timeout=2 * PATIENCE):
         """Send n frames; all must arrive."""
         rc = lib.fg_stream_run(self.s, n, int(timeout * 1000))
         assert rc == 0, f"{os.strerror(-rc)}: {self}"
@@ -338,7 +348,7 @@ class Stream:
     def start(self):
         def work():
             while not self._stop.is_set():
-                rc = lib.fg_stream_run(self.s, 64, 3000)
+                rc = lib.fg_stream_run(self.s, 64, int(PATIENCE * 1000))
                 if rc < 0:
                     self._error = f"{os.strerror(-rc)}: {self}"
                     return
@@ -361,7 +371,7 @@ class Stream:
         self.assert_good()
         return self.c.check.received
 
-    def moving(self, n=64, timeout=3.0):
+    def moving(self, n=64, timeout=2 * PATIENCE):
         """n more frames arrive."""
         goal = self.c.check.received + n
         assert wait_until(lambda: self.c.check.received >= goal, timeout), f"stuck: {self}"

@@ -114,8 +114,9 @@ def test_an_enormous_payload_ends_the_session_before_it_is_read(switch, size):
     sw = switch(["a"])
     a = sw.guest("a", boot=False)
     a.message(SET_FEATURES, bytes(64), size=size)
-    assert a.hung_up(500)
-    assert sw.port("a")["session_error"] != ""
+    assert a.hung_up()
+    # And not for its silence.
+    assert "limit" in sw.port("a")["session_error"]
 
 
 @pytest.mark.parametrize("request_, size", [

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 
-from fakeguest import Guest, Stream, wait_until
+from fakeguest import PATIENCE, Guest, Stream, wait_until
 from fglib import BUILD_DIR
 from vstools.process import die_with_parent
 
@@ -18,6 +18,7 @@ BINARY = os.path.join(BUILD_DIR, "app/vhost-switch")
 WORKER_CPUS = "1"
 # An ASan build is several times slower to start.
 START_S = 30
+BURST = 32  # frames
 # Tables that never take more than one answer.
 UNPAGED = ("/vhost_switch/workers", "/vhost_switch/buffers")
 
@@ -165,6 +166,7 @@ class Switch:
 
     def guest(self, port, **options):
         g = Guest(self.path(port), **options)
+        g.switch = self
         self.guests.append(g)
         return g
 
@@ -179,7 +181,7 @@ class Switch:
         path, = glob.glob(f"{self.dir}/dpdk_telemetry.v2*") + glob.glob(
             f"{self.dir}/*/dpdk_telemetry.v2*") + glob.glob(f"{self.dir}/*/*/dpdk_telemetry.v2*")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(5)
+            s.settimeout(PATIENCE)
             s.connect(path)
             hello = json.loads(s.recv(1024))
             out = []
@@ -216,6 +218,19 @@ class Switch:
             offset = answer.get("next")
         assert len(rows) == answer["total"]
         return rows
+
+    def _passes(self):
+        return [row["loops"] for row in self.table("/vhost_switch/workers")]
+
+    def finish_pass(self, n=1):
+        """Wait until each worker has ended the pass over its queues that it is in, and n - 1
+        more. A pass takes at most a burst from each queue."""
+        goal = [passes + n for passes in self._passes()]
+        assert wait_until(lambda: all(p >= g for p, g in zip(self._passes(), goal)))
+
+    def empty_rings(self):
+        """Wait until the workers have dealt with what guests offer now; rings of up to 1024."""
+        self.finish_pass(2 + 1024 // BURST)
 
     def queues(self, name):
         return self.table("/vhost_switch/queues", name)
