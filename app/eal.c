@@ -100,7 +100,9 @@ static int __rte_format_printf(2, 3) addf(struct eal_args *args, const char *fmt
 	return add(args, arg);
 }
 
-/* lcore 0 is control, on every CPU that no worker has; lcore w + 1 is worker w, on its CPU alone. */
+/*
+ * lcore 0 is control, on every CPU that no worker has; lcore w + 1 is worker w, on its CPU alone.
+ */
 static int
 add_lcores(const struct settings *s, struct eal_args *args)
 {
@@ -134,8 +136,8 @@ eal_args_build(
 	rc = rc < 0 ? rc : addf(out, "--iova-mode=va");
 	rc = rc < 0 ? rc : addf(out, "--file-prefix=" FILE_PREFIX);
 	/*
-	 * EAL must not take devices that no port names; a port probes its own when it is created. An allowlist of one
-	 * address that no device has keeps the bus, but nothing on it.
+	 * EAL must not take devices that no port names; a port probes its own when it is created.
+	 * An allowlist of one address that no device has keeps the bus, but nothing on it.
 	 */
 	rc = rc < 0 ? rc : addf(out, "--allow=pci:ffff:ff:1f.7");
 	/* What EAL finds noteworthy about a healthy start is noise to an operator. */

@@ -16,8 +16,8 @@
 #define CACHED_MAX (CACHE_SIZE * 3 / 2 + BASE_BURST)
 
 /*
- * A worker has one burst on its way at a time, whatever the number of ports. At the worst all its frames are the
- * longest, and copied whole.
+ * A worker has one burst on its way at a time, whatever the number of ports. At the worst all its
+ * frames are the longest, and copied whole.
  */
 #define DATA_PER_FRAME                                                                             \
 	((VIRTQ_FRAME_MAX + DATA_ROOM - RTE_PKTMBUF_HEADROOM - 1) /                                \
@@ -25,9 +25,9 @@
 #define DATA_PER_BURST (BASE_BURST * DATA_PER_FRAME)
 
 /*
- * What is neither packet buffers nor a port's own, measured on DPDK 22.11 (/eal/heap_info): an entry of
- * the MAC table with its key takes 95 bytes, EAL and the workers 4 MiB. The rest is room for
- * what later releases and fragmentation take.
+ * What is neither packet buffers nor a port's own, measured on DPDK 22.11 (/eal/heap_info): an
+ * entry of the MAC table with its key takes 95 bytes, EAL and the workers 4 MiB. The rest is room
+ * for what later releases and fragmentation take.
  */
 #define BYTES_PER_MAC 104
 #define BYTES_OTHER   (8u << 20)

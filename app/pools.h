@@ -17,8 +17,8 @@ struct pools_plan {
 void pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *plan);
 
 /*
- * Pure: MiB of EAL heap for the pools and everything else that lives there. Ordinary memory needs more
- * than hugepages: a buffer never lies across two pages.
+ * Pure: MiB of EAL heap for the pools and everything else that lives there. Ordinary memory needs
+ * more than hugepages: a buffer never lies across two pages.
  */
 uint32_t pools_needed_mib(const struct pools_plan *plan, const struct conf *conf, bool hugepages);
 

@@ -88,7 +88,10 @@ settings_find_cpus(struct settings_cpus *cpus)
 	CPU_ZERO(&cpus->usable);
 	if (sched_getaffinity(0, sizeof(cpus->now), &cpus->now) < 0)
 		return -errno;
-	/* The only way to know what the kernel, its command line and control groups allow is to try. */
+	/*
+	 * The only way to know what the kernel, its command line and control groups allow is to
+	 * try.
+	 */
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		cpu_set_t one;
 		CPU_ZERO(&one);

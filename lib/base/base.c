@@ -27,7 +27,10 @@ base_ratelimit_pass(struct base_ratelimit *rl, uint32_t *left_out)
 	/* Works before EAL knows the TSC's rate; no system call. */
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	if (now.tv_sec != rl->window_s) {
-		/* After a window that overflowed, one line a second; a quiet window restores the burst. */
+		/*
+		 * After a window that overflowed, one line a second; a quiet window restores the
+		 * burst.
+		 */
 		rl->n_lines = rl->n_left_out > 0 ? BURST_LINES - 1 : 0;
 		rl->window_s = now.tv_sec;
 	}

@@ -23,11 +23,11 @@
  * Limits of the whole switch. What exceeds them is refused with an error that
  * names them.
  */
-#define BASE_PORTS_MAX     256 /* ports in one switch */
+#define BASE_PORTS_MAX	   256 /* ports in one switch */
 #define BASE_WORKERS_MAX   32  /* polling lcores */
-#define BASE_QUEUES_MAX    128 /* rx queues, and tx queues, of one port */
+#define BASE_QUEUES_MAX	   128 /* rx queues, and tx queues, of one port */
 #define BASE_PORT_NAME_MAX 32  /* bytes of a port's name, with its NUL */
-#define BASE_BURST         32  /* frames per burst */
+#define BASE_BURST	   32  /* frames per burst */
 
 /* A port number that no port has; the ingress of a frame that no port brought. */
 #define BASE_PORT_NONE UINT16_MAX
@@ -41,11 +41,11 @@ extern int base_logtype;
 void base_log_init(void);
 
 #define log_at(level, fmt, ...) rte_log(RTE_LOG_##level, base_logtype, fmt "\n", ##__VA_ARGS__)
-#define log_error(fmt, ...)     log_at(ERR, fmt, ##__VA_ARGS__)
-#define log_warn(fmt, ...)      log_at(WARNING, fmt, ##__VA_ARGS__)
-#define log_notice(fmt, ...)    log_at(NOTICE, fmt, ##__VA_ARGS__)
-#define log_info(fmt, ...)      log_at(INFO, fmt, ##__VA_ARGS__)
-#define log_debug(fmt, ...)     log_at(DEBUG, fmt, ##__VA_ARGS__)
+#define log_error(fmt, ...)	log_at(ERR, fmt, ##__VA_ARGS__)
+#define log_warn(fmt, ...)	log_at(WARNING, fmt, ##__VA_ARGS__)
+#define log_notice(fmt, ...)	log_at(NOTICE, fmt, ##__VA_ARGS__)
+#define log_info(fmt, ...)	log_at(INFO, fmt, ##__VA_ARGS__)
+#define log_debug(fmt, ...)	log_at(DEBUG, fmt, ##__VA_ARGS__)
 
 /*
  * Rate limit for lines that a guest or a front-end can provoke: a burst of 10
@@ -88,7 +88,6 @@ extern __thread enum base_plane base_plane_self;
 extern __thread unsigned int base_worker_self;
 
 #define assert_control() assert(base_plane_self == BASE_PLANE_CONTROL)
-#define assert_worker()  assert(base_plane_self == BASE_PLANE_WORKER)
 
 /*
  * Signal an eventfd that a front-end gave us. Never waits, whatever the

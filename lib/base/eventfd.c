@@ -85,6 +85,6 @@ base_eventfd_signal(int fd)
 	/* Fails only for an fd that is no eventfd, which is its giver's loss. */
 	syscall(SYS_io_submit, (aio_context_t)(uintptr_t)ring, 1, requests);
 	/* Completed by now, by this very thread: take it off, so that the ring never fills. */
-	__atomic_store_n(&ring->head, __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE),
-		__ATOMIC_RELEASE);
+	__atomic_store_n(
+		&ring->head, __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 }

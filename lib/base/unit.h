@@ -19,8 +19,8 @@
 static inline int
 unit_eal_init(const char *lcores)
 {
-	const char *args[] = { "unit", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "128",
-		"--log-level=3", "--lcores", lcores, NULL };
+	const char *args[] = { "unit", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf",
+		"-m", "128", "--log-level=3", "--lcores", lcores, NULL };
 	char *argv[RTE_DIM(args)];
 
 	/* EAL permutes the array but does not write the strings. */

@@ -29,11 +29,9 @@
 #define CONF_ERROR_MAX 256 /* bytes of an error message */
 #define CONF_VALUE_MAX 255 /* characters of a value */
 #define CONF_KEY_MAX   63  /* characters of a key, and of what stands between [ and ] */
-#define CONF_LINE_MAX                                                                              \
-	320 /* characters of a line with its comment: what rte_cfgfile 22.11 reads  \
-			    */
-#define CONF_FILE_MAX (1 << 20) /* bytes of a file */
-#define CONF_CPU_MAX  1023	/* highest CPU number: cpu_set_t, which EAL uses, ends there */
+#define CONF_LINE_MAX  320 /* characters of a line with its comment: what rte_cfgfile 22.11 reads */
+#define CONF_FILE_MAX  (1 << 20) /* bytes of a file */
+#define CONF_CPU_MAX   1023	 /* highest CPU number: cpu_set_t, which EAL uses, ends there */
 
 enum conf_type {
 	CONF_STRING, /* not empty; at most `max` characters if max is not 0 */
@@ -46,8 +44,8 @@ enum conf_type {
 struct conf_key {
 	const char *name;
 	enum conf_type type;
-	const char
-		*deflt; /* as in the file; NULL: the key is required; "": none, conf_has is false */
+	/* As in the file; NULL: the key is required; "": none, conf_has is false. */
+	const char *deflt;
 	uint64_t min, max;   /* CONF_UINT: both; CONF_STRING: max */
 	const char *choices; /* CONF_ENUM */
 	const char *help;    /* one line for --help and the man page */

@@ -55,8 +55,7 @@ parse_cpus(const char *s, bool cpus[CONF_CPU_MAX + 1])
 		if (s == NULL || first > last || last > CONF_CPU_MAX)
 			return false;
 		for (uint64_t c = first; c <= last; c++) {
-			/* A CPU named twice is a typing error: one of them was meant to be another.
-			 */
+			/* Named twice is a typing error: one was meant to be another. */
 			if (cpus[c])
 				return false;
 			cpus[c] = true;

@@ -20,7 +20,10 @@ find_slow(struct fdb *fdb, struct fdb_cache *cache, const uint64_t *const *keys,
 		e[i] = NULL;
 		if (pos[i] < 0)
 			continue;
-		/* It may be nowhere (FDB_WHERE_GONE): half inserted, or removed in this grace period. */
+		/*
+		 * It may be nowhere (FDB_WHERE_GONE): half inserted, or removed in this grace
+		 * period.
+		 */
 		e[i] = &fdb->entries[pos[i]];
 		*fdb_cache_slot(cache, *keys[i]) = pos[i];
 	}
@@ -86,8 +89,7 @@ learn_new(struct fdb *fdb, struct fdb_cache *cache, uint16_t port, uint64_t key)
 		return false;
 	if (!rte_spinlock_trylock(&fdb->lock))
 		return true;
-	/* Another worker may have inserted it since: rte_hash would give its index, so look first.
-	 */
+	/* Another worker may have inserted it since; rte_hash would give its index as if new. */
 	hash_sig_t sig = fdb_hash(fdb, key);
 	int ret = rte_hash_lookup_with_hash(fdb->hash, &key, sig);
 	if (ret == -ENOENT) {

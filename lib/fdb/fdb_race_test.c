@@ -125,7 +125,10 @@ workers_and_control_change_the_table_together(void **state)
 	uint64_t start = rte_get_tsc_cycles(), ms = rte_get_tsc_hz() / 1000;
 	while (rte_get_tsc_cycles() - start < RUN_MS * ms ||
 		(!both_know_some() && rte_get_tsc_cycles() - start < RUN_MS_MAX * ms)) {
-		/* Flushed entries are removed while workers learn them again in place: no pause between. */
+		/*
+		 * Flushed entries are removed while workers learn them again in place: no pause
+		 * between.
+		 */
 		fdb_flush_port(fdb, rte_rand_max(PORTS));
 		fdb_tick(fdb, now_s);
 		if (++n_rounds % 256 != 0)

@@ -24,8 +24,7 @@ file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page, struct s
 		return -errno;
 	if (!S_ISREG(st->st_mode))
 		return -EINVAL;
-	/* The block size of a tmpfs may be that of a huge page, which a mapping need not respect.
-	 */
+	/* A tmpfs may have blocks of a huge page, which a mapping need not respect. */
 	if (fs.f_type == HUGETLBFS_MAGIC)
 		*page = fs.f_bsize;
 	else if (fs.f_type == TMPFS_MAGIC)
@@ -101,8 +100,7 @@ gmem_map_unref(struct gmem_map *map)
 	if (--map->refcnt > 0)
 		return;
 	uintptr_t start = map->start, end = map->end;
-	/* Out of the table first: a handler must not put a page where the address has a new owner.
-	 */
+	/* Out of the table first: no page must be put where the address has a new owner. */
 	gmem_slot_free(map);
 	munmap((void *)start, end - start);
 }

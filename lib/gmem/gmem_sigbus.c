@@ -13,8 +13,7 @@
 
 #include "gmem_priv.h"
 
-/* Chunks are added as maps come, up to every port having all slots, twice: old and new generation.
- */
+/* Chunks come with the maps, up to all slots of all ports twice: old and new generation. */
 #define CHUNK	   1024
 #define CHUNKS_MAX (2 * BASE_PORTS_MAX * GMEM_SLOTS_MAX / CHUNK)
 
@@ -26,8 +25,7 @@ static struct sigaction previous;
 static struct gmem_map *
 slot_find(uintptr_t addr)
 {
-	/* Acquire: pairs with the release in gmem_slot_take, so that a chunk counted is filled in.
-	 */
+	/* Acquire: pairs with the release in gmem_slot_take; a chunk counted is filled in. */
 	unsigned int n = __atomic_load_n(&n_chunks, __ATOMIC_ACQUIRE);
 
 	for (unsigned int i = 0; i < n * CHUNK; i++) {

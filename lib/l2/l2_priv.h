@@ -19,12 +19,11 @@ struct l2 {
 	struct fdb *fdb;
 	struct fdb_cache cache;
 
-	/* Scratch of one burst. Each group has a frame of its own to begin with, so there are not
-	 * more. */
+	/* Scratch of one burst. Each group begins with a frame of its own: there are not more. */
 	struct l2_group groups[BASE_BURST];
 	uint16_t n_groups;
-	uint8_t group_of[BASE_PORTS_MAX]; /* by port id: index into groups plus 1; 0 between bursts
-					   */
+	/* By port id: index into groups plus 1; 0 between bursts. */
+	uint8_t group_of[BASE_PORTS_MAX];
 };
 
 /*

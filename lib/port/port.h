@@ -41,12 +41,14 @@ struct port_pools {
 };
 
 /*
- * How many mbufs of each pool a port can hold at once, at the most. Added up to size the pools. What lives only within
- * one pass of a worker's loop is not in it: the app adds one worst burst per worker, whatever the number of ports.
+ * How many mbufs of each pool a port can hold at once, at the most. Added up to size the pools.
+ * What lives only within one pass of a worker's loop is not in it: the app adds one worst burst per
+ * worker, whatever the number of ports.
  */
 struct port_demand {
 	uint32_t small, loan, data;
-	uint64_t heap; /* bytes of EAL's heap beside mbufs: what its guest or device can make it allocate */
+	/* bytes of EAL's heap beside mbufs: what its guest or device can make it allocate */
+	uint64_t heap;
 };
 
 /* What a port gets from the switch; valid for the port's whole life. */

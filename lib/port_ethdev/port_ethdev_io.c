@@ -4,8 +4,7 @@
 
 #include "port_ethdev_priv.h"
 
-/* Where the frame lies; every other flag of a received frame is an offload that nobody here reads.
- */
+/* Where the frame lies; the other flags of a received frame are offloads nobody here reads. */
 #define STORAGE_FLAGS (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT)
 
 static_assert(BASE_BURST < 64, "a burst fits the bit masks of struct burst");

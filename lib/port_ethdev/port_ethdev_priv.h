@@ -13,19 +13,19 @@ struct event;
 /* What a driver's source says and its rte_eth_dev_info does not. */
 struct ethdev_driver {
 	const char *name; /* rte_eth_dev_info.driver_name */
-	/* Transmit has read the frame with the CPU, and written nothing into it, when it returns.
-	 */
+	/* When transmit returns, it has read the frame with the CPU and not written into it. */
 	bool reads_by_cpu;
 	/* Transmit hands the mbuf itself to whoever receives it: that one may write into it. */
 	bool hands_on;
 	/* Refuses to be configured with other than as many transmit as receive queues. */
 	bool paired_queues;
-	/* Its arguments make the receive queues, and frames or files are spread over all of them. */
+	/*
+	 * Its arguments make the receive queues, and frames or files are spread over all of them.
+	 */
 	bool spreads_rx;
 	/* Transmit gives back a frame that can never be sent, and all that follow it. */
 	bool stops_at_bad;
-	/* The kernel drops silently what exceeds its interface's MTU, link state is the kernel's.
-	 */
+	/* The kernel drops silently what exceeds its interface's MTU; link state is its own. */
 	bool kernel_limits;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
@@ -80,8 +80,7 @@ void ethdev_release(uint16_t dev_id);
 uint16_t ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 
-/* Read link state and MTU; tells the port's events when the link goes down. Control, once a second.
- */
+/* Read link state and MTU; tell port events of a link that went down. Control, once a second. */
 void ethdev_link_poll(struct ethdev_port *ep);
 
 /* Telemetry: port_ops. */

@@ -102,7 +102,7 @@ a_loan_beyond_the_deadline_leaves_a_zombie_and_the_guest_goes_on(void **state)
 	assert_null(unit.pv->slots[RX].leaving);
 	assert_int_equal(unit.pv->n_zombies, 1);
 
-	/* The successor is given the frame anew, and copies it: all loans that the port may have are taken. */
+	/* The successor gets the frame anew and copies it: all loans of the port are taken. */
 	unit_ring_start(RX, 0);
 	assert_int_equal(pull(again), 1);
 	for (struct rte_mbuf *m = again[0]; m != NULL; m = m->next)

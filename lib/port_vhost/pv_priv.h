@@ -15,8 +15,7 @@
 struct event;
 struct rte_tel_data;
 
-/* One incarnation of a ring. Its end: running, leaving the view, draining, then gone or a zombie.
- */
+/* One incarnation of a ring. It runs, leaves the view, drains, is gone or a zombie. */
 struct pv_ring {
 	rte_spinlock_t lock BASE_CACHE_ALIGNED; /* tx: workers take it where the view says so */
 

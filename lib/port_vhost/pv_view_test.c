@@ -219,7 +219,10 @@ a_receive_ring_comes_without_disturbing_the_transmit_mapping(void **state)
 	settle();
 }
 
-/* The transition of any mapping into any other, changed again at any moment, seen by workers of any speed. */
+/*
+ * The transition of any mapping into any other, changed again at any moment, seen by workers of any
+ * speed.
+ */
 static void
 no_sequence_of_changes_lets_two_workers_into_one_ring(void **state)
 {

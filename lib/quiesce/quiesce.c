@@ -25,7 +25,10 @@ int
 quiesce_init(unsigned int n_workers)
 {
 	assert(n_workers <= BASE_WORKERS_MAX && quiesce_qsbr == NULL);
-	/* The domain always has the full number of slots; a slot that is offline costs one load a check. */
+	/*
+	 * The domain always has the full number of slots; a slot that is offline costs one load a
+	 * check.
+	 */
 	size_t size = rte_rcu_qsbr_get_memsize(BASE_WORKERS_MAX);
 	quiesce_qsbr = rte_zmalloc("quiesce", size, RTE_CACHE_LINE_SIZE);
 	if (quiesce_qsbr == NULL)
@@ -65,7 +68,10 @@ quiesce_defer(quiesce_fn fn, void *arg)
 	struct deferred *d = malloc(sizeof(*d));
 	if (d == NULL)
 		rte_panic("quiesce: out of memory for a deferred call\n");
-	/* start is a release: what was unpublished before it is invisible to workers that checkpoint after it. */
+	/*
+	 * start is a release: what was unpublished before it is invisible to workers that
+	 * checkpoint after it.
+	 */
 	*d = (struct deferred){ .token = rte_rcu_qsbr_start(quiesce_qsbr), .fn = fn, .arg = arg };
 	STAILQ_INSERT_TAIL(&pending, d, next);
 	if (n_pending++ == 0 && on_pending != NULL)
@@ -86,12 +92,6 @@ quiesce_poll(void)
 		d->fn(d->arg);
 		free(d);
 	}
-	return n_pending;
-}
-
-unsigned int
-quiesce_pending(void)
-{
 	return n_pending;
 }
 

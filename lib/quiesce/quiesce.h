@@ -49,10 +49,9 @@ void quiesce_defer(quiesce_fn fn, void *arg);
 
 /*
  * Control: run what is due; returns how many calls are still pending. The
- * event loop calls it every millisecond while any is (quiesce_pending).
+ * event loop calls it every millisecond while any is.
  */
 unsigned int quiesce_poll(void);
-unsigned int quiesce_pending(void);
 
 /*
  * Control's event loop is told here when the first call becomes pending, so
@@ -60,7 +59,10 @@ unsigned int quiesce_pending(void);
  */
 void quiesce_on_pending(quiesce_fn fn, void *arg);
 
-/* Control: poll until nothing is pending or timeout_ms passed. 0 or -ETIMEDOUT. For the end of the program. */
+/*
+ * Control: poll until nothing is pending or timeout_ms passed. 0 or -ETIMEDOUT. For the end of the
+ * program.
+ */
 int quiesce_drain(unsigned int timeout_ms);
 
 #endif

@@ -89,7 +89,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_deferred_call_waits_for_every_online_worker, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_offline_worker_holds_nothing_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_offline_worker_holds_nothing_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			deferred_calls_run_in_order_and_may_defer_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(drain_gives_up_at_its_deadline, setup, teardown),

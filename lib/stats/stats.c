@@ -10,12 +10,6 @@ static const char *const names[STATS_DROP_MAX] = {
 #undef X
 };
 
-static const char *const texts[STATS_DROP_MAX] = {
-#define X(e, n, d) d,
-	STATS_DROP_REASONS(X)
-#undef X
-};
-
 static_assert(sizeof(struct stats_worker) % RTE_CACHE_LINE_SIZE == 0,
 	"two workers never share a cache line");
 
@@ -23,12 +17,6 @@ const char *
 stats_drop_name(enum stats_drop reason)
 {
 	return names[reason];
-}
-
-const char *
-stats_drop_text(enum stats_drop reason)
-{
-	return texts[reason];
 }
 
 struct stats_port *

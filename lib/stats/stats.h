@@ -29,7 +29,7 @@
 	X(SRC_INVALID, "src_invalid", "source address is multicast or zero")                       \
 	X(LINK_LOCAL, "link_local", "destination is 01:80:C2:00:00:0X, never forwarded")           \
 	X(HAIRPIN, "hairpin", "destination was learned on the port the frame came from")           \
-	X(NO_RECEIVER, "no_receiver", "flooded, but no other port is up")                         \
+	X(NO_RECEIVER, "no_receiver", "flooded, but no other port is up")                          \
 	/* egress: counted against the port the frame should have left by */                       \
 	X(NOT_READY, "not_ready", "no guest connected, or its receive queue is not started")       \
 	X(TX_DISABLED, "tx_disabled", "the guest's receive queue is started but disabled")         \
@@ -43,33 +43,36 @@ enum stats_drop {
 #define X(e, n, d) STATS_DROP_##e,
 	STATS_DROP_REASONS(X)
 #undef X
-	STATS_DROP_MAX,
+		STATS_DROP_MAX,
 };
 
 /* What one worker did on one port. Written by that worker only. */
 struct stats_worker {
 	uint64_t drop[STATS_DROP_MAX];
-	uint64_t rx_copied;  /* frames pulled by copy */
-	uint64_t rx_loaned;  /* frames pulled as snapshot and loan */
-	uint64_t tx_copied;  /* frames copied because the port may not be lent to */
-	uint64_t tx_loaned;  /* frames sent with a loan in them */
-	uint64_t flooded;    /* frames from this port that were flooded */
-	uint64_t fdb_refused; /* source addresses not learned: mac-limit, table full, static elsewhere */
+	uint64_t rx_copied; /* frames pulled by copy */
+	uint64_t rx_loaned; /* frames pulled as snapshot and loan */
+	uint64_t tx_copied; /* frames copied because the port may not be lent to */
+	uint64_t tx_loaned; /* frames sent with a loan in them */
+	uint64_t flooded;   /* frames from this port that were flooded */
+	/* source addresses not learned: mac-limit, table full, static elsewhere */
+	uint64_t fdb_refused;
 } BASE_CACHE_ALIGNED;
 
 struct stats_port {
 	struct stats_worker worker[BASE_WORKERS_MAX];
 };
 
-/* One queue, one direction. Written by the one worker that owns it, or under the queue's lock; its neighbours in an array have other writers. */
+/*
+ * One queue, one direction. Written by the one worker that owns it, or under the queue's lock; its
+ * neighbours in an array have other writers.
+ */
 struct stats_queue {
 	uint64_t frames;
 	uint64_t bytes; /* without virtio-net header and FCS */
-} BASE_CACHE_ALIGNED; /* neighbours in an array have different writers */
+} BASE_CACHE_ALIGNED;
 
-/* The name in telemetry and logs, and the sentence. reason < STATS_DROP_MAX. */
+/* The name in telemetry and logs. reason < STATS_DROP_MAX. */
 const char *stats_drop_name(enum stats_drop reason);
-const char *stats_drop_text(enum stats_drop reason);
 
 /* Zeroed, cache-aligned; NULL when out of memory. */
 struct stats_port *stats_port_create(void);

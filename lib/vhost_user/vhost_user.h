@@ -75,8 +75,8 @@ struct vhost_user_ops {
 	 */
 	void (*memory)(void *ctx, struct gmem_gen *gen);
 	/*
-	 * Start a ring, enabled at once or not: between a start and a later ring_enable a ring drops
-	 * what it finds. Uses the generation of the last `memory`.
+	 * Start a ring, enabled at once or not: between a start and a later ring_enable a ring
+	 * drops what it finds. Uses the generation of the last `memory`.
 	 */
 	int (*ring_start)(void *ctx, const struct vhost_user_ring *ring);
 	/* A running ring goes on elsewhere: a new memory map, or SET_VRING_ADDR. base means

@@ -25,9 +25,9 @@ struct chain_rules {
 	const struct gmem_gen *gen;
 	const struct split_desc *table;
 	uint32_t size; /* entries of the table, and of the longest chain */
-	uint16_t
-		write_flag; /* SPLIT_DESC_F_WRITE: all buffers must be device-writable; 0: none may be */
-	bool indirect;	    /* VIRTIO_RING_F_INDIRECT_DESC */
+	/* SPLIT_DESC_F_WRITE: all buffers must be device-writable; 0: none may be */
+	uint16_t write_flag;
+	bool indirect; /* VIRTIO_RING_F_INDIRECT_DESC */
 };
 
 /* Beyond the longest frame nothing is translated: an endless chain costs only its descriptors. */

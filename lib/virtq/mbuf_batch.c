@@ -47,8 +47,7 @@ mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i], *next;
 
-		/* One private segment: nothing to reset, and its second cache line stays untouched.
-		 */
+		/* One private segment: nothing to reset; its second cache line stays cold. */
 		if (likely(m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m))) {
 			batch_add(&first, m);
 			continue;

@@ -60,8 +60,7 @@ split_desc_next(struct split_desc d)
 	return (uint16_t)(d.meta >> 48);
 }
 
-/* The one copy of a descriptor that is then checked and used. An indirect table has any alignment.
- */
+/* The one copy of a descriptor, to be checked and used. Indirect tables have any alignment. */
 static __rte_always_inline struct split_desc
 split_desc_load(const void *p)
 {

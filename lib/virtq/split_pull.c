@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pull from a split ring. Passes over the burst, so that what one fetches from memory
- * is there when the next one needs it: copy and translate first descriptors; walk chains, where there
- * are any; make frames.
+ * is there when the next one needs it: copy and translate first descriptors; walk chains, where
+ * there are any; make frames.
  */
 #include <rte_prefetch.h>
 
@@ -211,8 +211,8 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, ui
 	pull_start(&p, q, view, n);
 	for (i = 0; i < n; i++) {
 		if (unlikely(take.taken[i].len < hdr_len)) {
-			*fault =
-				VIRTQ_FAULT_SHORT_HEADER; /* comes before one that a pass above met */
+			/* Comes before one that a pass above met. */
+			*fault = VIRTQ_FAULT_SHORT_HEADER;
 			break;
 		}
 		p.n_left = n - i;

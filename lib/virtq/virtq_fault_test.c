@@ -2,7 +2,10 @@
 /* What a hostile guest can put into a ring breaks this ring, with a name, and nothing else. */
 #include "virtq_unit.h"
 
-/* A good frame, then what the test offered: the first one is delivered and published, the ring breaks. */
+/*
+ * A good frame, then what the test offered: the first one is delivered and published, the ring
+ * breaks.
+ */
 static void
 expect_pull_fault(struct unit *u, enum virtq_fault fault)
 {

@@ -138,7 +138,10 @@ a_pull_reads_each_index_head_descriptor_and_header_once(void **state)
 	assert_int_equal(n, 4);
 	for (uint32_t f = 0; f < 4; f++)
 		unit_assert_frame(u.pkts[f], f % 2 ? 900 : 60, f);
-	/* avail index, 4 heads, 10 descriptors and 3 of a table of two words, 4 headers of two loads */
+	/*
+	 * avail index, 4 heads, 10 descriptors and 3 of a table of two words, 4 headers of two
+	 * loads
+	 */
 	assert_each_read_once(1 + 4 + 2 * 13 + 4 * 2);
 	rte_pktmbuf_free_bulk(u.pkts, 4);
 	unit_close(&u);

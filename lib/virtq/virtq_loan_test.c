@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Loans come back in avail order, whoever frees them, whenever, whatever happens to the ring meanwhile. */
+/* Loans come back in avail order, whoever frees them, whenever, whatever the ring does then. */
 #include <pthread.h>
 
 #include "virtq_unit.h"
@@ -65,7 +65,7 @@ a_loan_of_many_buffers_is_done_when_its_last_mbuf_is(void **state)
 	uint64_t gpas[VIRTQ_SEGS_MAX + 2];
 	uint32_t lens[VIRTQ_SEGS_MAX + 2];
 
-	/* Header and snapshot in the first descriptor, the most that may be lent behind it; then one more. */
+	/* Header and snapshot first, behind them the most that may be lent; then one more. */
 	for (uint32_t n = VIRTQ_SEGS_MAX; n <= VIRTQ_SEGS_MAX + 1; n++) {
 		unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1);
 		uint64_t gpa = unit_alloc(&u, NETHDR_LEN + 5000);
@@ -233,7 +233,7 @@ frames_are_dropped_only_when_no_pool_can_help(void **state)
 	assert_int_equal(u.pkts[0]->pool == unit_small, 1);
 	assert_int_equal(unit_drops_all(&u), 0);
 
-	/* Nothing anywhere: a named drop, completed; a frame that gets half its mbufs gives them back. */
+	/* Nothing anywhere: a named drop, completed; half a frame's mbufs are given back. */
 	data = exhaust(unit_data, 1, &n_data);
 	unit_send(&u, 5, 4000, 5);
 	unit_send(&u, 6, 60, 6);

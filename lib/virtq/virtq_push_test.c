@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames reach the guest whole, once, in buffers of any shape, and leave no trace where they do not fit. */
+/*
+ * Frames reach the guest whole, once, in buffers of any shape, and leave no trace where they do not
+ * fit.
+ */
 #include "virtq_unit.h"
 
 #define RING  256
@@ -26,7 +29,10 @@ post(struct unit *u, uint16_t head, uint64_t gpa, uint32_t len, uint32_t n, bool
 	return (struct posted){ gpa, len, head };
 }
 
-/* A frame of `seed` lies in chains p[0 .. n), used entries from `used` on say so, and nothing more was written. */
+/*
+ * A frame of `seed` lies in chains p[0 .. n), used entries from `used` on say so, and nothing more
+ * was written.
+ */
 static void
 assert_landed(struct unit *u, const struct posted *p, uint32_t n, uint16_t used, uint32_t len,
 	uint32_t seed)

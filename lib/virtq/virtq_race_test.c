@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Other threads at work while the owner polls: who frees loans, and a guest that changes everything. */
+/*
+ * Other threads at work while the owner polls: who frees loans, and a guest that changes
+ * everything.
+ */
 #include <pthread.h>
 
 #include <rte_random.h>

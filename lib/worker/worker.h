@@ -29,7 +29,10 @@
 struct fdb;
 struct port;
 
-/* Counters of one worker since worker_init; TSC cycles. They may lag by a pass and are not of one instant. */
+/*
+ * Counters of one worker since worker_init; TSC cycles. They may lag by a pass and are not of one
+ * instant.
+ */
 struct worker_status {
 	unsigned int lcore_id;
 	int cpu; /* the CPU it is bound to */
@@ -49,8 +52,8 @@ int worker_init(struct fdb *fdb);
 /* Launch the loops, with the queues that are active now. 0 or negative errno, then none runs. */
 int worker_start(void);
 /*
- * End the loops and wait for them: as long as one pass takes. All workers are offline and own nothing
- * afterwards.
+ * End the loops and wait for them: as long as one pass takes. All workers are offline and own
+ * nothing afterwards.
  */
 void worker_stop(void);
 /* Stopped before. */

@@ -47,7 +47,10 @@ worker_loop(void *arg)
 
 		uint32_t n_frames = poll_all(list, w->l2);
 		quiesce_checkpoint(self);
-		/* Nothing to poll, so nothing is late; a grace period waits for this long at the most. */
+		/*
+		 * Nothing to poll, so nothing is late; a grace period waits for this long at the
+		 * most.
+		 */
 		if (unlikely(empty))
 			rte_delay_us_sleep(WORKER_EMPTY_SLEEP_US);
 

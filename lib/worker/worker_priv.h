@@ -7,7 +7,10 @@
 #include "port.h"
 #include "worker.h"
 
-/* One rx queue to poll. The function is here so that polling an idle queue touches only the port's own state. */
+/*
+ * One rx queue to poll. The function is here so that polling an idle queue touches only the port's
+ * own state.
+ */
 struct worker_queue {
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	struct port *port;
@@ -46,7 +49,10 @@ struct worker_place {
 	int16_t worker;
 };
 
-/* Give every queue a place on one of n_workers, whose nodes are given. Pure. See worker.h for the rule. */
+/*
+ * Give every queue a place on one of n_workers, whose nodes are given. Pure. See worker.h for the
+ * rule.
+ */
 void worker_assign(
 	struct worker_place *places, uint32_t n, const int *nodes, unsigned int n_workers);
 

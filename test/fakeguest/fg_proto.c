@@ -52,8 +52,7 @@ fg_request(struct fg *g, uint32_t request, const void *payload, uint32_t len, co
 	if (rc < 0)
 		return rc;
 	if (!ack)
-		/* Messages are handled in order: an answer to the next one means this one is done.
-		 */
+		/* Handled in order: an answer to the next message means this one is done. */
 		return fg_get_u64(g, FG_GET_FEATURES, &value);
 	rc = fg_recv(g, request, &value, sizeof(value), FG_TIMEOUT_MS);
 	if (rc < 0)

@@ -262,8 +262,7 @@ void
 fg_ring_want_call(struct fg_ring *r, bool want)
 {
 	if (r->event_idx)
-		/* An index the device has just passed is not reached again for 65535 completions.
-		 */
+		/* An index just passed is not reached again for 65535 completions. */
 		*used_event(r) = want ? r->used_idx : (uint16_t)(r->used_idx - 1);
 	else
 		*(volatile uint16_t *)&r->avail->flags = want ? 0 : NO_NOTIFY;

@@ -16,9 +16,8 @@
 #include "pump.h"
 
 #define STALL_S 200e-6
-#define BUF_STRIDE                                                                                 \
-	2304 /* what a DPDK guest's packet buffers occupy; also unkind to no cache set             \
-	      */
+/* What a DPDK guest's packet buffers occupy; also unkind to no cache set. */
+#define BUF_STRIDE 2304
 
 /* One queue of one guest. */
 struct side {

@@ -6,6 +6,7 @@ import re
 from tree import files, read, rooms
 
 MAX_FUNCTION_LINES = 75  # a screen; most have less than thirty
+MAX_COLUMNS = 100
 
 
 def c_files():
@@ -42,6 +43,20 @@ def test_functions_fit_a_screen():
                     long.append(f"{path}:{start}: {name} has {n - start - 1} lines")
                 start = None
     assert long == []
+
+
+def test_c_lines_have_at_most_100_columns():
+    """clang-format leaves comments alone, and so would not tell."""
+    assert [f"{path}:{n}" for path in c_files()
+            for n, line in enumerate(read(path).split("\n"), 1)
+            if len(line.expandtabs(8)) > MAX_COLUMNS and '"' not in line
+            and not re.fullmatch(r"\s*(cmocka_unit_test\w*\()?\w+(, \w+)*\),", line)] == []
+
+
+def test_comments_end_where_their_text_does_or_on_a_line_as_they_began():
+    """A lone end of a comment that began with text is what reflowing leaves behind."""
+    lonely = re.compile(r"/\* [^\n]*[^/\n]\n\s*\*/")
+    assert [path for path in c_files() if lonely.search(read(path))] == []
 
 
 def test_public_headers_say_who_may_call_from_which_thread():
