@@ -11,6 +11,7 @@
  */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,9 +30,10 @@ struct aio_ring {
 static __thread struct aio_ring *ring; /* NULL: not tried yet */
 static __thread bool unavailable;
 static int null_fd = -1;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* At the start of the process, when no front-end can have used up the fds. */
-RTE_INIT(null_open)
+static void
+null_open(void)
 {
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -41,6 +43,7 @@ ring_open(void)
 {
 	aio_context_t context = 0;
 
+	pthread_once(&once, null_open);
 	if (null_fd >= 0 && syscall(SYS_io_setup, AIO_REQUESTS, &context) == 0) {
 		ring = (struct aio_ring *)(uintptr_t)context;
 		if (ring->magic == AIO_RING_MAGIC)
