@@ -5,8 +5,8 @@
  *
  * Each descriptor is copied once, then checked, then used. The walk ends after
  * at most as many descriptors as the ring has entries, and VIRTQ_CHAIN_MAX: a chain as long
- * as the largest ring would keep a worker from its other queues for milliseconds. Threads: pure, but for
- * the caller's struct.
+ * as the largest ring would keep a worker from its other queues for milliseconds. Threads: pure,
+ * but for the caller's struct.
  */
 #ifndef VIRTQ_CHAIN_H
 #define VIRTQ_CHAIN_H
