@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
+#include <unistd.h>
 
 #include "fdb.h"
 #include "port_ethdev.h"
@@ -139,6 +140,12 @@ choose_cpus(struct settings *s, const struct settings_cpus *cpus, char *err, siz
 	return 0;
 }
 
+static uint64_t
+machine_mib(void)
+{
+	return ((uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)) >> 20;
+}
+
 static int
 choose_memory(struct settings *s, char *err, size_t size)
 {
@@ -153,7 +160,14 @@ choose_memory(struct settings *s, char *err, size_t size)
 	uint64_t needed =
 		s->hugepages == SETTINGS_HUGEPAGES_YES ? s->memory_huge_mib : s->memory_mib;
 	uint64_t memory = conf_uint(sw, "memory");
+	uint64_t present = machine_mib();
 	s->memory_mib = s->memory_huge_mib = memory;
+	/* EAL would be busy with it for minutes, and then the machine out of memory. */
+	if (memory > present) {
+		snprintf(err, size, "expected at most the machine's %llu MiB, found %llu",
+			(unsigned long long)present, (unsigned long long)memory);
+		return -EINVAL;
+	}
 	if (memory >= needed)
 		return 0;
 	snprintf(err, size, "these ports need %u MiB, found %u", (unsigned int)needed,

@@ -152,6 +152,17 @@ memory_that_is_too_small_is_refused_with_what_is_needed(void **state)
 }
 
 static void
+memory_that_the_machine_does_not_have_is_refused(void **state)
+{
+	uint64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	char first[64];
+
+	snprintf(first, sizeof(first), "memory = %llu\n",
+		(unsigned long long)(pages * page >> 20) + 1);
+	refused(guests(1, first, ""), "[switch]: key 'memory': expected ");
+}
+
+static void
 static_addresses_must_fit_the_table(void **state)
 {
 	struct settings s;
@@ -239,6 +250,7 @@ main(void)
 		cmocka_unit_test_setup(memory_grows_with_ports_queues_workers_and_addresses, setup),
 		cmocka_unit_test_setup(
 			memory_that_is_too_small_is_refused_with_what_is_needed, setup),
+		cmocka_unit_test_setup(memory_that_the_machine_does_not_have_is_refused, setup),
 		cmocka_unit_test_setup(static_addresses_must_fit_the_table, setup),
 		cmocka_unit_test_setup(each_port_knows_its_kind, setup),
 		cmocka_unit_test_setup(two_ports_with_one_socket_or_device_are_refused, setup),
