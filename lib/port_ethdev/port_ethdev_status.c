@@ -31,7 +31,7 @@ kernel_interface(const char name[IF_NAMESIZE], bool *running, uint16_t *mtu)
 
 /* Is the link up? Lowers *mtu to what the kernel's interface takes. */
 static bool
-read_link(const struct ethdev_port *ep, uint16_t *mtu)
+read_link(struct ethdev_port *ep, uint16_t *mtu)
 {
 	struct rte_eth_link link;
 	char name[IF_NAMESIZE] = "";
@@ -44,6 +44,10 @@ read_link(const struct ethdev_port *ep, uint16_t *mtu)
 		return link.link_status == RTE_ETH_LINK_UP;
 
 	bool here = if_indextoname(ep->if_index, name) != NULL;
+	if (!here && !ep->away)
+		port_error(&ep->port, "its interface is not in this network namespace any more: "
+				      "moved, or deleted");
+	ep->away = !here;
 	if (!ep->driver->kernel_limits) {
 		/*
 		 * A tap that was moved to another network namespace works, but its driver asks here
