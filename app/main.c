@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,23 @@ raise_fd_limit(void)
 		log_warn("cannot raise the limit of open files: %s", strerror(errno));
 }
 
+/*
+ * Where one of the first three is closed, the next file would take its number: a guest's socket
+ * that gets the log.
+ */
+static bool
+hold_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static int
 run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 {
@@ -123,6 +141,8 @@ main(int argc, char **argv)
 	bool check_only = false;
 	int opt;
 
+	if (!hold_standard_files())
+		return FAILED;
 	base_log_init();
 	/* "+": what is no option ends them; "--" does, and nothing else may. */
 	while ((opt = getopt_long(argc, argv, "+c:ChV", options, NULL)) != -1) {

@@ -198,6 +198,28 @@ def test_log_lines_that_a_front_end_provokes_are_limited(switch):
     assert sw.log.count("\n") < 200
 
 
+def test_a_closed_stderr_is_nobody_elses(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_text(GOOD.format(dir=tmp_path))
+
+    def in_child():
+        die_with_parent()
+        os.close(2)
+
+    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", tmp_path.name],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, preexec_fn=in_child)
+    try:
+        assert wait_until((tmp_path / "vm1.sock").exists, 30)
+        assert [os.readlink(f"/proc/{p.pid}/fd/{n}") for n in range(3)] == ["/dev/null"] * 3
+        # Not the one that something else opened for reading.
+        with open(f"/proc/{p.pid}/fdinfo/2") as f:
+            assert int(re.search(r"flags:\s+(\d+)", f.read())[1], 8) & os.O_ACCMODE != os.O_RDONLY
+    finally:
+        p.kill()
+        p.wait()
+
+
 def test_eal_options_stand_after_two_dashes(switch):
     sw = switch(["a"], eal=["--log-level", "lib.eal:debug"])
     assert "EAL" in sw.log
