@@ -126,6 +126,16 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	return 0;
 }
 
+static const char *
+why_not_listening(int ret)
+{
+	if (ret == -EADDRINUSE)
+		return "another program or port does";
+	if (ret == -ENOTSOCK)
+		return "it is there and no socket; remove it, or choose another path";
+	return strerror(-ret);
+}
+
 static int
 pv_start(struct port *port, char err[PORT_ERROR_MAX])
 {
@@ -145,7 +155,7 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 	if (ret < 0) {
 		pv->vu = NULL;
 		snprintf(err, PORT_ERROR_MAX, "cannot listen on %s: %s", pv->socket,
-			ret == -EADDRINUSE ? "another program does" : strerror(-ret));
+			why_not_listening(ret));
 	}
 	return ret;
 }

@@ -220,6 +220,16 @@ def test_a_closed_stderr_is_nobody_elses(tmp_path):
         p.wait()
 
 
+def test_a_file_where_a_socket_should_be_is_kept_and_told(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_text(GOOD.format(dir=tmp_path))
+    (tmp_path / "vm1.sock").write_text("precious")
+    code, out, err = run("--config", str(path))
+    assert code == 1 and out == ""
+    assert re.search("port vm1: .*vm1.sock.*no socket; remove it", err), err
+    assert (tmp_path / "vm1.sock").read_text() == "precious"
+
+
 def test_eal_options_stand_after_two_dashes(switch):
     sw = switch(["a"], eal=["--log-level", "lib.eal:debug"])
     assert "EAL" in sw.log
