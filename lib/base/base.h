@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base: what every room may use: limits, log, threads' planes, safe signalling.
+ * base: what every room may use: limits, log, threads' planes, safe signalling
+ * and closing.
  *
  * Threads: the log may be used from any thread. A log line of the data path is
  * always rate-limited.
@@ -100,6 +101,27 @@ void base_eventfd_signal(int fd);
  * opened. The first signal of a thread that did not call this does it then.
  */
 void base_eventfd_prepare(void);
+
+/*
+ * Files that a front-end gave us. Only these two kinds may be asked or closed
+ * like one's own: a file server may leave us waiting, and so may a socket that
+ * was told to linger. Any thread; neither waits.
+ */
+bool base_fd_is_eventfd(int fd);
+bool base_fd_is_memory(int fd); /* memfd, tmpfs, hugetlbfs */
+
+/*
+ * Closes files of any kind, in the order they came, on a thread that comes and
+ * goes with them: one that does not close delays only those of the same
+ * closer. base_closer_pending is for its owner, who has to stop taking files
+ * when too many are. Control.
+ */
+struct base_closer;
+struct base_closer *base_closer_create(void); /* NULL when out of memory */
+void base_closer_close(struct base_closer *c, int fd);
+unsigned int base_closer_pending(struct base_closer *c);
+/* What is pending is closed still. NULL is allowed. */
+void base_closer_destroy(struct base_closer *c);
 
 /* Each byte of a cache line has one writer, or the field says so. */
 #define BASE_CACHE_ALIGNED __attribute__((aligned(RTE_CACHE_LINE_SIZE)))

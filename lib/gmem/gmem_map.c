@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mapping a region's file, and the checks that make that safe. */
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,6 +21,9 @@ file_check(const struct gmem_region_desc *desc, int fd, uint64_t *page, struct s
 {
 	struct statfs fs;
 
+	/* First of all: any other file system may be a server that never answers. */
+	if (!base_fd_is_memory(fd))
+		return fcntl(fd, F_GETFD) < 0 ? -errno : -EINVAL;
 	if (fstatfs(fd, &fs) < 0 || fstat(fd, st) < 0)
 		return -errno;
 	if (!S_ISREG(st->st_mode))
@@ -87,6 +91,8 @@ gmem_map_is_of(const struct gmem_map *map, const struct gmem_region_desc *desc, 
 {
 	struct stat st;
 
+	if (!base_fd_is_memory(fd))
+		return false;
 	/* The map keeps its file's inode from being used for another. */
 	return fstat(fd, &st) == 0 && st.st_dev == map->file_dev && st.st_ino == map->file_ino &&
 	       desc->mmap_offset == map->file_offset;

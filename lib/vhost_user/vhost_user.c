@@ -111,20 +111,35 @@ welcome(struct vhost_user *vu, int fd)
 	if (vu->s.open) {
 		log_limited(&vu->log_connect, WARNING,
 			"port %s: a second front-end was turned away", vu->name);
-		close(fd);
+		vu_connection_close(vu, fd);
 	} else if (vu_session_open(vu, fd) < 0) {
 		log_limited(&vu->log_connect, ERR, "port %s: no memory for a session", vu->name);
-		close(fd);
+		vu_connection_close(vu, fd);
 	}
+}
+
+/* The connection stays in the queue and the socket readable: do not spin. */
+static void
+accept_later(struct vhost_user *vu, const char *why)
+{
+	struct timeval retry = { 0, ACCEPT_RETRY_MS * 1000 };
+
+	log_limited(&vu->log_connect, ERR, "port %s: accept: %s; trying again in %d ms", vu->name,
+		why, ACCEPT_RETRY_MS);
+	event_del(vu->ev_listen);
+	event_add(vu->ev_listen_retry, &retry);
 }
 
 static void
 on_connection(evutil_socket_t listen_fd, short what, void *arg)
 {
-	struct timeval retry = { 0, ACCEPT_RETRY_MS * 1000 };
 	struct vhost_user *vu = arg;
 
 	for (unsigned int i = 0; i < ACCEPTS_PER_WAKE; i++) {
+		if (base_closer_pending(vu->closer) > VU_CLOSING_MAX) {
+			accept_later(vu, "too many files that came do not close");
+			return;
+		}
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			welcome(vu, fd);
@@ -134,11 +149,7 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 			continue;
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
-		/* The connection stays in the queue and the socket readable: do not spin. */
-		log_limited(&vu->log_connect, ERR, "port %s: accept: %s; trying again in %d ms",
-			vu->name, strerror(errno), ACCEPT_RETRY_MS);
-		event_del(vu->ev_listen);
-		event_add(vu->ev_listen_retry, &retry);
+		accept_later(vu, strerror(errno));
 		return;
 	}
 }
@@ -163,6 +174,7 @@ destroy(struct vhost_user *vu)
 			unlink(vu->path);
 		close(vu->listen_fd);
 	}
+	base_closer_destroy(vu->closer);
 	free(vu->path);
 	free(vu->name);
 	free(vu);
@@ -191,7 +203,8 @@ vhost_user_listen(
 	vu->timeout_ms = VHOST_USER_TIMEOUT_MS;
 	vu->listen_fd = -1;
 	vu->s.fd = -1;
-	if (vu->path == NULL || vu->name == NULL)
+	vu->closer = base_closer_create();
+	if (vu->path == NULL || vu->name == NULL || vu->closer == NULL)
 		goto fail;
 	rc = open_listener(vu);
 	if (rc < 0)

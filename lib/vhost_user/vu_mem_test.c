@@ -40,7 +40,7 @@ a_table_is_taken_whole_or_not_at_all(void **state)
 	table.n_regions = 0;
 	assert_int_equal(rig_ask(rig, VU_SET_MEM_TABLE, &table, 8, NULL, 0), 0);
 	rig_expect(rig, "memory 0\n");
-	assert_int_equal(rig_count_fds(), n_before);
+	rig_expect_fds(n_before);
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -96,7 +96,7 @@ an_fd_that_comes_with_REM_MEM_REG_is_closed(void **state)
 	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, reg.region), 0);
 	assert_int_equal(rig_ask(rig, VU_REM_MEM_REG, &reg, sizeof(reg), &rig->mem_fd, 1), 0);
 	rig_expect(rig, "memory 1\nmemory 0\n");
-	assert_int_equal(rig_count_fds(), n_before);
+	rig_expect_fds(n_before);
 }
 
 static void

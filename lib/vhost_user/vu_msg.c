@@ -223,11 +223,20 @@ vu_refuse(struct vhost_user *vu, int err, const char *fmt, ...)
 }
 
 void
-vu_message_close_fds(struct vu_message *msg)
+vu_close(struct vhost_user *vu, int fd)
+{
+	if (base_fd_is_eventfd(fd) || base_fd_is_memory(fd))
+		close(fd);
+	else
+		base_closer_close(vu->closer, fd);
+}
+
+void
+vu_message_close_fds(struct vhost_user *vu, struct vu_message *msg)
 {
 	for (uint32_t i = 0; i < msg->n_fds; i++)
 		if (msg->fds[i] >= 0)
-			close(msg->fds[i]);
+			vu_close(vu, msg->fds[i]);
 	msg->n_fds = 0;
 }
 
@@ -267,7 +276,7 @@ vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 		rc = check(vu, msg, row);
 	if (rc == 0)
 		rc = row->handler(vu, msg);
-	vu_message_close_fds(msg);
+	vu_message_close_fds(vu, msg);
 	if (rc != VU_PENDING)
 		vu_message_finish(vu, rc);
 }

@@ -224,7 +224,7 @@ a_surplus_fd_is_refused_and_closed(void **state)
 							  : "2 file descriptors instead of"));
 		close(rig->fe);
 		rig->fe = -1;
-		assert_int_equal(rig_count_fds(), n_before - 1 - 1);
+		rig_expect_fds(n_before - 1 - 1);
 		rig->fe = rig_connect(rig);
 	}
 }

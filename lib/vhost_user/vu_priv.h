@@ -25,6 +25,7 @@
 struct event;
 
 #define VU_MESSAGES_PER_WAKE 16 /* then other sessions get their turn */
+#define VU_CLOSING_MAX	     64 /* files that do not close; with more no other is taken */
 #define VU_REFUSAL_MAX	     96 /* bytes; fits into an error with a message name before it */
 #define VU_PENDING	     1	/* a handler's answer waits for rings to stop */
 
@@ -103,6 +104,7 @@ struct vhost_user {
 
 	unsigned int depth; /* vu_enter without vu_leave */
 	uint64_t n_connects;
+	struct base_closer *closer; /* of what came from the socket and may not close at once */
 	struct base_ratelimit log_error, log_connect;
 	char refusal[VU_REFUSAL_MAX]; /* why the message in hand is refused */
 	char last_error[VHOST_USER_ERROR_MAX];
@@ -111,6 +113,8 @@ struct vhost_user {
 
 /* vu_session.c */
 int vu_session_open(struct vhost_user *vu, int fd);
+/* Close a connection: files may be waiting in it, which close with it. */
+void vu_connection_close(struct vhost_user *vu, int fd);
 /* Ask for the session's end; the first reason stays. */
 void vu_session_fail(struct vhost_user *vu, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -134,7 +138,9 @@ void vu_message_finish(struct vhost_user *vu, int rc);
 /* Say why a message is refused; returns -err. */
 int vu_refuse(struct vhost_user *vu, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void vu_message_close_fds(struct vu_message *msg);
+void vu_message_close_fds(struct vhost_user *vu, struct vu_message *msg);
+/* A file that came in a message. It may be of any kind: never waits. */
+void vu_close(struct vhost_user *vu, int fd);
 
 /* vu_mem.c */
 int vu_set_mem_table(struct vhost_user *vu, struct vu_message *msg);

@@ -121,8 +121,7 @@ vu_get_vring_base(struct vhost_user *vu, struct vu_message *msg)
 
 /*
  * The fd must be an eventfd: a pipe or a socket would block a worker that
- * signals it, or do worse. The kernel gives only eventfds this name; a file's
- * link would start with a slash.
+ * signals it, or do worse.
  *
  * O_NONBLOCK is a flag of the open file, which the front-end shares. For an
  * eventfd that does no harm: KVM signals it in the kernel, and front-ends
@@ -131,16 +130,9 @@ vu_get_vring_base(struct vhost_user *vu, struct vu_message *msg)
 static int
 check_eventfd(struct vhost_user *vu, int fd)
 {
-	static const char expected[] = "anon_inode:[eventfd]";
-	char path[sizeof("/proc/self/fd/") + 10], link[sizeof(expected)];
-	ssize_t n;
 	int flags;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, link, sizeof(link));
-	if (n < 0)
-		return vu_refuse(vu, errno, "cannot tell the type of a file: %s", strerror(errno));
-	if (n != sizeof(expected) - 1 || memcmp(link, expected, n) != 0)
+	if (!base_fd_is_eventfd(fd))
 		return vu_refuse(vu, EINVAL, "the file descriptor is no eventfd");
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)

@@ -302,7 +302,7 @@ only_an_eventfd_is_taken_for_notification(void **state)
 		assert_int_equal(rig_ask(rig, requests[i], &u64, 8, NULL, 0), 1);
 		assert_int_equal(rig_ask(rig, requests[i], &nofd, 8, &event, 1), 1);
 		assert_int_equal(rig_ask(rig, requests[i], &unknown, 8, &event, 1), 1);
-		assert_int_equal(rig_count_fds(), n_before);
+		rig_expect_fds(n_before);
 	}
 	rig_expect(rig, "");
 	close(fds[0]);
@@ -329,7 +329,7 @@ a_ring_beyond_the_port_s_queues_is_refused(void **state)
 		assert_int_equal(rig_ask_eventfd(rig, VU_SET_VRING_CALL, index), 1);
 		assert_int_equal(rig_ask_eventfd(rig, VU_SET_VRING_ERR, index), 1);
 	}
-	assert_int_equal(rig_count_fds(), n_before);
+	rig_expect_fds(n_before);
 	rig_expect(rig, "");
 }
 

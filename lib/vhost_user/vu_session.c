@@ -8,15 +8,20 @@
  * else it reads. So at most one reply is ever queued.
  */
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "vu_priv.h"
+
+/* The kernel's, for one sendmsg. */
+#define SCM_MAX_FD 253
 
 void
 vu_session_fail(struct vhost_user *vu, const char *fmt, ...)
@@ -39,6 +44,19 @@ free_event(struct event **ev)
 	*ev = NULL;
 }
 
+void
+vu_connection_close(struct vhost_user *vu, int fd)
+{
+	int n_unread = 1;
+
+	/* From here on nothing can be sent to it, so that what is found empty stays so. */
+	shutdown(fd, SHUT_RDWR);
+	if (ioctl(fd, SIOCINQ, &n_unread) == 0 && n_unread == 0)
+		close(fd);
+	else
+		base_closer_close(vu->closer, fd);
+}
+
 /* Everything of the session goes, then the owner is told: it may look at the status. */
 static void
 session_end(struct vhost_user *vu)
@@ -52,9 +70,9 @@ session_end(struct vhost_user *vu)
 	free_event(&s->ev_write);
 	free_event(&s->ev_paused);
 	free_event(&s->ev_deadline);
-	vu_message_close_fds(&s->msg);
+	vu_message_close_fds(vu, &s->msg);
 	if (s->fd >= 0)
-		close(s->fd);
+		vu_connection_close(vu, s->fd);
 	gmem_gen_unref(s->gen);
 	gmem_gen_unref(s->gen_next);
 	memset(s, 0, sizeof(*s));
@@ -182,26 +200,28 @@ collect_fds(struct vhost_user *vu, struct msghdr *mh)
 			if (msg->n_fds < VHOST_USER_FDS_MAX) {
 				msg->fds[msg->n_fds++] = fd;
 			} else {
-				close(fd);
+				vu_close(vu, fd);
 				vu_session_fail(vu, "more than %d file descriptors in a message",
 					VHOST_USER_FDS_MAX);
 			}
 		}
 	}
 	if ((mh->msg_flags & MSG_CTRUNC) != 0)
-		vu_session_fail(vu,
-			"file descriptors were lost: more than %d came, or this process has too "
-			"many open",
-			VHOST_USER_FDS_MAX);
+		vu_session_fail(vu, "file descriptors were lost: this process has too many open");
+	if (base_closer_pending(vu->closer) > VU_CLOSING_MAX)
+		vu_session_fail(vu, "more than %d files that came do not close", VU_CLOSING_MAX);
 }
 
-/* As recv, with errno; 0: the peer closed. */
+/*
+ * As recv, with errno; 0: the peer closed. There is room for as many files as
+ * can come: those without room the kernel would close on this thread.
+ */
 static ssize_t
 receive_part(struct vhost_user *vu, void *to, size_t size)
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
+		char space[CMSG_SPACE(SCM_MAX_FD * sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = to, .iov_len = size };
 	struct msghdr mh = {

@@ -61,7 +61,7 @@ rig_free(struct rig *rig)
 		event_base_free(rig->base);
 	close(rig->mem_fd);
 	assert_int_equal(rmdir(rig->dir), 0);
-	assert_int_equal(rig_count_fds(), rig->n_fds_before);
+	rig_expect_fds(rig->n_fds_before);
 	free(rig);
 }
 

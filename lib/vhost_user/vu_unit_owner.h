@@ -53,6 +53,15 @@ rig_count_fds(void)
 	return n;
 }
 
+/* Files of unknown kind are closed by a thread. */
+static inline void
+rig_expect_fds(unsigned int n)
+{
+	for (int i = 0; i < 2000 && rig_count_fds() != n; i++)
+		usleep(1000);
+	assert_int_equal(rig_count_fds(), n);
+}
+
 __attribute__((format(printf, 2, 3))) static inline void
 say(struct rig *rig, const char *fmt, ...)
 {

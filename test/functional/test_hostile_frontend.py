@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Front-ends that break the rules of the protocol: fds, lengths, silence, floods."""
 
+import contextlib
 import os
 import random
+import signal
+import socket
 import struct
 import time
 
@@ -109,6 +112,77 @@ def test_surplus_fds_are_closed(arena):
                 e = arena.evil()
     os.close(fd)
     assert wait_until(lambda: arena.sw.n_fds() == before), arena.sw.fds()
+
+
+def lingering_socket(seconds=20):
+    """A socket whose last close waits for a reader that does not read; and that reader."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        s = socket.create_connection(listener.getsockname())
+        reader, _ = listener.accept()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            s.send(bytes(65536))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+    return s, reader
+
+
+@contextlib.contextmanager
+def standing_still(sw):
+    """What is sent and closed meanwhile is the switch's alone when it goes on."""
+    sw.proc.send_signal(signal.SIGSTOP)
+    yield
+    sw.proc.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("n_fds,read", [(1, True), (9, True), (1, False), (1, None)],
+                         ids=["surplus", "too many", "never read", "turned away"])
+def test_a_file_that_does_not_close_delays_no_other_port(arena, n_fds, read):
+    e = arena.evil(boot=False)
+    second = Guest(boot=False)
+    culprit = second if read is None else e
+    sockets = [lingering_socket() for _ in range(n_fds)]
+    with standing_still(arena.sw):
+        if read is None:
+            second.connect(arena.sw.path("evil"))
+        elif read is False:
+            e.message(99)  # ends the session
+        culprit.message(GET_FEATURES, fds=[s.fileno() for s, _ in sockets])
+        for s, _ in sockets:
+            s.close()
+    try:
+        assert culprit.hung_up()
+        started = time.monotonic()
+        arena.feeder.request(SET_OWNER)
+        arena.sw.port("evil")
+        assert time.monotonic() - started < 2
+    finally:
+        for _, reader in sockets:
+            reader.close()
+        second.close()
+
+
+def test_a_port_with_many_files_that_do_not_close_takes_no_more(arena):
+    e = arena.evil(boot=False)
+    sockets = [lingering_socket() for _ in range(70)]
+    with standing_still(arena.sw):
+        e.message(GET_FEATURES, fds=[s.fileno() for s, _ in sockets])
+        for s, _ in sockets:
+            s.close()
+    assert e.hung_up()
+    arena.release(e)
+    with Guest(arena.sw.path("evil"), boot=False) as late:
+        late.message(GET_FEATURES)
+        try:
+            with pytest.raises(TimeoutError):
+                late.answer(GET_FEATURES, 500)
+            arena.feeder.request(SET_OWNER)
+        finally:
+            for _, reader in sockets:
+                reader.close()
+        late.answer(GET_FEATURES)
 
 
 def test_fds_of_refused_messages_are_closed(arena):

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "unit.h"
+
+#define LINGER_S 60
+
+static double
+now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* A connection whose other end does not read, and that waits for it when it is closed. */
+static int
+lingering_socket(int *peer)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	struct linger linger = { 1, LINGER_S };
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	static char data[65536];
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	*peer = accept(listener, NULL, NULL);
+	close(listener);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
+}
+
+static void
+wait_closed(struct base_closer *c)
+{
+	for (int i = 0; i < 5000 && base_closer_pending(c) > 0; i++)
+		usleep(1000);
+	assert_int_equal(base_closer_pending(c), 0);
+}
+
+static void
+a_file_that_does_not_close_keeps_nobody_waiting(void **state)
+{
+	struct base_closer *stuck = base_closer_create(), *other = base_closer_create();
+	int peer, fd = lingering_socket(&peer), pipes[2];
+	double start = now_s();
+
+	base_closer_close(stuck, fd);
+	assert_int_equal(pipe(pipes), 0);
+	base_closer_close(other, pipes[0]);
+	wait_closed(other);
+	assert_int_equal(write(pipes[1], "x", 1), -1);
+	base_closer_close(stuck, pipes[1]);
+	assert_true(now_s() - start < LINGER_S / 2);
+	assert_int_equal(base_closer_pending(stuck), 2);
+
+	/* The reader goes, and with it what the socket waited for. */
+	close(peer);
+	wait_closed(stuck);
+	assert_int_equal(fcntl(pipes[1], F_GETFD), -1);
+	base_closer_destroy(stuck);
+	base_closer_destroy(other);
+}
+
+static void
+a_closer_may_go_while_its_file_does_not_close(void **state)
+{
+	struct base_closer *c = base_closer_create();
+	int peer, fd = lingering_socket(&peer);
+
+	base_closer_close(c, fd);
+	base_closer_destroy(c);
+	close(peer);
+	for (int i = 0; i < 5000 && fcntl(fd, F_GETFD) == 0; i++)
+		usleep(1000);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void
+files_are_told_apart(void **state)
+{
+	int event = eventfd(0, 0), memory = memfd_create("unit", 0), pipes[2];
+	int directory = open("/proc", O_RDONLY);
+
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(base_fd_is_eventfd(event) && !base_fd_is_memory(event));
+	assert_true(base_fd_is_memory(memory) && !base_fd_is_eventfd(memory));
+	for (int i = 0; i < 2; i++)
+		assert_false(base_fd_is_memory(pipes[i]) || base_fd_is_eventfd(pipes[i]));
+	assert_false(base_fd_is_memory(directory) || base_fd_is_eventfd(directory));
+	assert_false(base_fd_is_memory(-1) || base_fd_is_eventfd(-1));
+	close(event);
+	close(memory);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(directory);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_that_does_not_close_keeps_nobody_waiting),
+		cmocka_unit_test(a_closer_may_go_while_its_file_does_not_close),
+		cmocka_unit_test(files_are_told_apart),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
