@@ -38,6 +38,7 @@ class Switch(Process):
         """What one wants to see of it when a test failed."""
         lines = [f"--- {self.name}, exit code {self.child.poll()}"]
         try:
+            lines.append(str(self.ask("workers")))
             for port in self.ask("ports").values():
                 if isinstance(port, dict):
                     lines += [str(self.ask(f"{what},{port['name']}")) for what in ("port", "queues")]
