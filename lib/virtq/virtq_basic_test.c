@@ -233,6 +233,27 @@ a_chain_longer_than_the_limit_breaks_even_a_ring_that_is_larger(void **state)
 	}
 }
 
+static void
+a_used_index_that_the_ring_starts_with_goes_on(void **state)
+{
+	struct unit u;
+
+	unit_prepare(&u, VIRTQ_PULL, 16, F_VERSION_1);
+	u.params.base = 10;
+	u.avail->idx = 10;
+	u.used->idx = 65535; /* any value will do */
+	assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
+	virtq_enable(u.q, true);
+	unit_send(&u, 7, 60, 1);
+	unit_send(&u, 8, 60, 2);
+	assert_int_equal(unit_pull(&u, 32), 2);
+	assert_int_equal(u.used->idx, 1);
+	assert_int_equal(unit_used_id(&u, 65535), 7);
+	assert_int_equal(unit_used_id(&u, 0), 8);
+	rte_pktmbuf_free_bulk(u.pkts, 2);
+	unit_close(&u);
+}
+
 int
 main(void)
 {
@@ -243,6 +264,7 @@ main(void)
 		cmocka_unit_test(a_full_ring_drops_by_name_and_frees),
 		cmocka_unit_test(a_disabled_queue_consumes_and_drops),
 		cmocka_unit_test(indices_wrap_at_65536),
+		cmocka_unit_test(a_used_index_that_the_ring_starts_with_goes_on),
 		cmocka_unit_test(a_base_behind_the_used_index_completes_nothing_twice),
 		cmocka_unit_test(a_chain_longer_than_the_limit_breaks_even_a_ring_that_is_larger),
 		cmocka_unit_test(odd_parameters_are_refused),

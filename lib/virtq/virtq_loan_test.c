@@ -369,27 +369,6 @@ completions_that_wait_move_with_the_ring(void **state)
 	unit_close(&u);
 }
 
-static void
-a_used_index_that_the_ring_starts_with_goes_on(void **state)
-{
-	struct unit u;
-
-	unit_prepare(&u, VIRTQ_PULL, RING, F_VERSION_1);
-	u.params.base = 10;
-	u.avail->idx = 10;
-	u.used->idx = 65535; /* any value will do */
-	assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
-	virtq_enable(u.q, true);
-	unit_send(&u, 7, 60, 1);
-	unit_send(&u, 8, 60, 2);
-	assert_int_equal(unit_pull(&u, 32), 2);
-	assert_int_equal(u.used->idx, 1);
-	assert_int_equal(unit_used_id(&u, 65535), 7);
-	assert_int_equal(unit_used_id(&u, 0), 8);
-	rte_pktmbuf_free_bulk(u.pkts, 2);
-	unit_close(&u);
-}
-
 int
 main(void)
 {
@@ -404,7 +383,6 @@ main(void)
 		cmocka_unit_test(a_stopped_ring_rewinds_to_its_oldest_loan),
 		cmocka_unit_test(a_view_is_held_by_its_loans_only),
 		cmocka_unit_test(completions_that_wait_move_with_the_ring),
-		cmocka_unit_test(a_used_index_that_the_ring_starts_with_goes_on),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);
 }

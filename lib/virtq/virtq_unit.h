@@ -365,4 +365,19 @@ unit_drops_all(const struct unit *u)
 	return n;
 }
 
+/* {gpa, len} of buffers that are not, or not wholly, in guest memory. */
+static const struct {
+	uint64_t gpa;
+	uint32_t len;
+} unit_unmapped[] = {
+	{ HOLE_GPA, 100 },
+	{ HOLE_GPA - 99, 100 },
+	{ A_GPA - 1, 100 },
+	{ UINT64_MAX, 1 },
+	{ UINT64_MAX - 49, 100 },
+	{ UINT64_MAX, UINT32_MAX },
+	{ 0, 100 },
+	{ HOLE_GPA - 1000, 60000 },
+};
+
 #endif
