@@ -81,7 +81,7 @@ bool base_ratelimit_pass(struct base_ratelimit *rl, uint32_t *left_out);
 enum base_plane {
 	BASE_PLANE_CONTROL = 0, /* the default, so that unit tests are control */
 	BASE_PLANE_WORKER,
-	BASE_PLANE_HELPER,
+	BASE_PLANE_HELPER, /* any other thread */
 };
 
 extern __thread enum base_plane base_plane_self;
