@@ -46,7 +46,9 @@ base_fd_is_eventfd(int fd)
 bool
 base_fd_is_memory(int fd)
 {
-	/* The kernel answers for tmpfs and hugetlbfs, memfds among them, and asks no file system. */
+	/*
+	 * The kernel answers for tmpfs and hugetlbfs, memfds among them, and asks no file system.
+	 */
 	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 

@@ -35,7 +35,7 @@ a_file_system_that_does_not_answer_is_not_asked(void **state)
 		int fd = open(dir, O_PATH);
 		assert_true(fd >= 0);
 		assert_int_equal(umount2(dir, MNT_DETACH), 0); /* fd keeps it */
-		alarm(DEADLINE_S); /* kills */
+		alarm(DEADLINE_S);			       /* kills */
 		assert_int_equal(gmem_gen_create(&desc, &fd, 1, &gen), -EINVAL);
 		alarm(0);
 		close(fd);

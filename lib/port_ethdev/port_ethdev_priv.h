@@ -64,7 +64,7 @@ struct ethdev_port {
 	uint16_t mtu;
 	uint16_t n_rxd, n_txd; /* descriptors per queue */
 	bool started;
-	bool away; /* the interface was not found when last looked for */
+	bool away;	      /* the interface was not found when last looked for */
 	char promiscuous[64]; /* "on", or why not */
 };
 
