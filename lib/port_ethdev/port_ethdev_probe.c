@@ -25,6 +25,23 @@ explain_argument(const char *key, const char *value, void *err)
 	return 0;
 }
 
+/* EAL leaves out PCI devices that are bound to none of the kernel's drivers for user space. */
+static void
+explain_missing(int ret, const struct rte_devargs *da, char err[PORT_ERROR_MAX])
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", da->name);
+	if (strcmp(rte_bus_name(da->bus), "pci") == 0 && access(path, F_OK) == 0)
+		snprintf(err, PORT_ERROR_MAX,
+			"device %s: not bound to vfio-pci, or of no driver in this DPDK", da->name);
+	else if (ret == -ENODEV)
+		snprintf(err, PORT_ERROR_MAX, "device %s: there is no such device", da->name);
+	else
+		snprintf(err, PORT_ERROR_MAX, "device %s: no driver of this DPDK takes it",
+			da->name);
+}
+
 /*
  * Drivers answer mostly with a bare -1, and log the cause under their own name. Find the common
  * causes again, so that one line tells what to do.
@@ -34,15 +51,8 @@ explain_probe(int ret, const struct rte_devargs *da, char err[PORT_ERROR_MAX])
 {
 	const char *args = da->args != NULL ? da->args : "";
 
-	if (ret == -ENODEV) {
-		snprintf(err, PORT_ERROR_MAX, "device %s: there is no such device", da->name);
-		return;
-	}
-	if (ret == -ENOTSUP) {
-		snprintf(err, PORT_ERROR_MAX, "device %s: no driver of this DPDK takes it%s",
-			da->name,
-			strcmp(rte_bus_name(da->bus), "pci") == 0 ? " (is it bound to vfio-pci?)"
-								  : "");
+	if (ret == -ENODEV || ret == -ENOTSUP) {
+		explain_missing(ret, da, err);
 		return;
 	}
 
