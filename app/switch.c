@@ -193,13 +193,13 @@ run_ports(const struct settings *s, struct event_base *base)
 	port_set_events(&events);
 	for (unsigned int i = 0; i < conf_n_ports(s->conf); i++)
 		create_port(conf_port(s->conf, i), &env);
-	unsigned int n_started = start_ports();
-	if (n_started == 0 && conf_n_ports(s->conf) > 0) {
+	/* Before the first socket exists, so that none is left behind. */
+	rc = loop_catch_signals();
+	unsigned int n_started = rc == 0 ? start_ports() : 0;
+	if (rc == 0 && n_started == 0 && conf_n_ports(s->conf) > 0) {
 		log_error("no port came up");
 		rc = -ENODEV;
 	}
-	if (rc == 0)
-		rc = loop_catch_signals();
 	if (rc == 0)
 		rc = ctl_init(base, fdb);
 	if (rc == 0) {

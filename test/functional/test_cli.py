@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -215,6 +216,27 @@ def test_a_closed_stderr_is_nobody_elses(tmp_path):
         # Not the one that something else opened for reading.
         with open(f"/proc/{p.pid}/fdinfo/2") as f:
             assert int(re.search(r"flags:\s+(\d+)", f.read())[1], 8) & os.O_ACCMODE != os.O_RDONLY
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_a_signal_while_ports_start_leaves_no_socket_behind(tmp_path):
+    path = tmp_path / "vs.conf"
+    ports = "".join(f"[port p{i}]\ntype = vhost-user\nsocket = p{i}.sock\nloan-cap = 16\n"
+                    for i in range(40))
+    path.write_text(GOOD.format(dir=tmp_path).replace("memory = 64", "memory = 512") + ports)
+    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", tmp_path.name],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    try:
+        # No pause between two looks: the switch is to be caught before it is ready.
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "vm1.sock").exists() and time.monotonic() < deadline:
+            pass
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(30) == 0
+        assert [f.name for f in tmp_path.iterdir()] == ["vs.conf"]
     finally:
         p.kill()
         p.wait()
