@@ -111,14 +111,17 @@ bool base_fd_is_eventfd(int fd);
 bool base_fd_is_memory(int fd); /* memfd, tmpfs, hugetlbfs */
 
 /*
- * Closes files of any kind, in the order they came, on a thread that comes and
- * goes with them: one that does not close delays only those of the same
- * closer. base_closer_pending is for its owner, who has to stop taking files
+ * Closes files of any kind, and unmaps memory of any size, in the order they
+ * came, on a thread that comes and goes with them: one that does not close
+ * delays only those of the same closer. base_closer_pending is for its owner, who has to stop taking files
  * when too many are. Control.
  */
 struct base_closer;
 struct base_closer *base_closer_create(void); /* NULL when out of memory */
 void base_closer_close(struct base_closer *c, int fd);
+/* At once while more than BASE_CLOSER_BYTES_MAX wait: addresses are finite. */
+#define BASE_CLOSER_BYTES_MAX ((size_t)16 << 40)
+void base_closer_unmap(struct base_closer *c, void *start, size_t len);
 unsigned int base_closer_pending(struct base_closer *c);
 /* What is pending is closed still. NULL is allowed. */
 void base_closer_destroy(struct base_closer *c);

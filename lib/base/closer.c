@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Close files of unknown kind without waiting for them.
+ * Close files of unknown kind, and unmap memory of any size, without waiting for it.
  *
  * There is no way to close such a file at once: what would make a socket not
  * linger can be undone by who shares it, and a file server is asked in any case.
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -20,13 +21,22 @@
 
 struct file {
 	STAILQ_ENTRY(file) next;
-	int fd;
+	int fd;		/* or */
+	uint8_t *start; /* a mapping, if not NULL */
+	size_t len;
 };
+
+/*
+ * Bytes unmapped at a time: a multiple of every page size. The kernel's lock of the address space
+ * is held for each, and a worker that touches a page for the first time needs it.
+ */
+#define UNMAP_STEP ((size_t)1 << 30)
 
 struct base_closer {
 	pthread_mutex_t lock; /* never held while a file is closed */
 	STAILQ_HEAD(, file) files;
 	unsigned int n_pending; /* the one being closed included */
+	size_t bytes;		/* of them, to be unmapped */
 	bool runs;		/* there is a thread */
 	bool orphaned;		/* the thread is to free this */
 };
@@ -72,6 +82,17 @@ closer_free(struct base_closer *c)
 	free(c);
 }
 
+static void
+unmap(uint8_t *start, size_t len)
+{
+	while (len > 0) {
+		size_t step = RTE_MIN(len, UNMAP_STEP);
+		munmap(start, step);
+		start += step;
+		len -= step;
+	}
+}
+
 static void *
 close_all(void *arg)
 {
@@ -83,10 +104,14 @@ close_all(void *arg)
 	while ((f = STAILQ_FIRST(&c->files)) != NULL) {
 		STAILQ_REMOVE_HEAD(&c->files, next);
 		pthread_mutex_unlock(&c->lock);
-		close(f->fd); /* may take for ever */
-		free(f);
+		if (f->start != NULL)
+			unmap(f->start, f->len);
+		else
+			close(f->fd); /* may take for ever */
 		pthread_mutex_lock(&c->lock);
 		c->n_pending--;
+		c->bytes -= f->len;
+		free(f);
 	}
 	c->runs = false;
 	bool orphaned = c->orphaned;
@@ -114,22 +139,42 @@ thread_start(struct base_closer *c)
 	return rc;
 }
 
-void
-base_closer_close(struct base_closer *c, int fd)
+static void
+file_add(struct base_closer *c, struct file file)
 {
 	struct file *f = malloc(sizeof(*f));
 
 	assert_control();
 	if (f == NULL)
 		rte_panic("closer: out of memory for a small record\n");
-	f->fd = fd;
+	*f = file;
 	pthread_mutex_lock(&c->lock);
 	STAILQ_INSERT_TAIL(&c->files, f, next);
 	c->n_pending++;
+	c->bytes += file.len;
 	/* Without a thread to be had, the next call tries again. */
 	if (!c->runs)
 		c->runs = thread_start(c) == 0;
 	pthread_mutex_unlock(&c->lock);
+}
+
+void
+base_closer_close(struct base_closer *c, int fd)
+{
+	file_add(c, (struct file){ .fd = fd });
+}
+
+void
+base_closer_unmap(struct base_closer *c, void *start, size_t len)
+{
+	pthread_mutex_lock(&c->lock);
+	bool full = c->bytes > BASE_CLOSER_BYTES_MAX;
+	pthread_mutex_unlock(&c->lock);
+	/* No machine has that much: most of it are holes, which go fast. */
+	if (full)
+		munmap(start, len);
+	else
+		file_add(c, (struct file){ .start = start, .len = len });
 }
 
 unsigned int

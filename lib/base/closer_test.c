@@ -92,6 +92,26 @@ a_closer_may_go_while_its_file_does_not_close(void **state)
 }
 
 static void
+no_more_addresses_wait_to_be_unmapped_than_the_limit(void **state)
+{
+	const size_t size = (size_t)1 << 40, n_max = BASE_CLOSER_BYTES_MAX / size + 1;
+	struct base_closer *c = base_closer_create();
+	int peer, fd = lingering_socket(&peer);
+
+	base_closer_close(c, fd);
+	for (unsigned int i = 0; i < 2 * n_max; i++) {
+		void *p = mmap(
+			NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		assert_true(p != MAP_FAILED);
+		base_closer_unmap(c, p, size);
+	}
+	assert_int_equal(base_closer_pending(c), 1 + n_max);
+	close(peer);
+	wait_closed(c);
+	base_closer_destroy(c);
+}
+
+static void
 files_are_told_apart(void **state)
 {
 	int event = eventfd(0, 0), memory = memfd_create("unit", 0), pipes[2];
@@ -117,6 +137,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_does_not_close_keeps_nobody_waiting),
 		cmocka_unit_test(a_closer_may_go_while_its_file_does_not_close),
+		cmocka_unit_test(no_more_addresses_wait_to_be_unmapped_than_the_limit),
 		cmocka_unit_test(files_are_told_apart),
 	};
 

@@ -78,7 +78,10 @@ int gmem_gen_remove(
 	const struct gmem_gen *old, const struct gmem_region_desc *desc, struct gmem_gen **out);
 
 struct gmem_gen *gmem_gen_ref(struct gmem_gen *gen);
-/* NULL is allowed. The last reference unmaps what no other generation shares. */
+/*
+ * NULL is allowed. The last reference unmaps what no other generation shares; a
+ * large map a little later, on a thread of its own.
+ */
 void gmem_gen_unref(struct gmem_gen *gen);
 
 /* A region's file was truncated and touched: what was read there are zeroes. Any thread. */

@@ -11,6 +11,8 @@
 
 #include "gmem_priv.h"
 
+#define UNMAP_AT_ONCE ((size_t)64 << 20) /* bytes; a larger map goes on another thread */
+
 /*
  * Only files that live in memory are accepted: a page of any other file could
  * make a worker wait for a disk, or for a file server of the front-end's choosing.
@@ -98,6 +100,23 @@ gmem_map_is_of(const struct gmem_map *map, const struct gmem_region_desc *desc, 
 	       desc->mmap_offset == map->file_offset;
 }
 
+/*
+ * Who unmaps a guest's memory as the last one frees its pages, which takes about half a second
+ * for each GiB of small ones: a front-end is often gone by then.
+ */
+static void
+unmap(void *start, size_t len)
+{
+	static struct base_closer *closer;
+
+	if (len > UNMAP_AT_ONCE && closer == NULL)
+		closer = base_closer_create();
+	if (len > UNMAP_AT_ONCE && closer != NULL)
+		base_closer_unmap(closer, start, len);
+	else
+		munmap(start, len);
+}
+
 void
 gmem_map_unref(struct gmem_map *map)
 {
@@ -108,5 +127,5 @@ gmem_map_unref(struct gmem_map *map)
 	uintptr_t start = map->start, end = map->end;
 	/* Out of the table first: no page must be put where the address has a new owner. */
 	gmem_slot_free(map);
-	munmap((void *)start, end - start);
+	unmap((void *)start, end - start);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gmem_unit.h"
@@ -44,11 +46,39 @@ a_file_system_that_does_not_answer_is_not_asked(void **state)
 	rmdir(dir);
 }
 
+static double
+cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+static void
+control_does_not_free_a_large_guest_s_pages(void **state)
+{
+	const uint64_t size = 256 << 20;
+	unsigned int maps = unit_count_maps();
+	int fd = unit_memfd(size);
+	struct gmem_gen *gen = unit_gen_one(0, size, 4096, 0, fd);
+
+	double before = cpu_ms();
+	memset(gen->regions[0].hva, 1, size);
+	double made = cpu_ms();
+	close(fd);
+	gmem_gen_unref(gen);
+	/* To free them takes about as long as to make them. */
+	assert_true(cpu_ms() - made < (made - before) / 10);
+	unit_expect_maps(maps);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_system_that_does_not_answer_is_not_asked),
+		cmocka_unit_test(control_does_not_free_a_large_guest_s_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

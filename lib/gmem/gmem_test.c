@@ -219,6 +219,7 @@ static void
 a_guest_of_more_than_the_limit_is_refused(void **state)
 {
 	int fd = unit_memfd(GMEM_BYTES_MAX + KB4), fds[2] = { fd, fd };
+	unsigned int maps = unit_count_maps();
 	struct gmem_region_desc descs[2] = {
 		{ .gpa = 0, .size = GMEM_BYTES_MAX + 1, .uva = 0 },
 		{ .gpa = GMEM_BYTES_MAX, .size = KB4, .uva = GMEM_BYTES_MAX },
@@ -228,6 +229,7 @@ a_guest_of_more_than_the_limit_is_refused(void **state)
 	assert_int_equal(gmem_gen_create(descs, fds, 1, &gen), -EFBIG);
 	descs[0].size--;
 	assert_int_equal(gmem_gen_create(descs, fds, 2, &gen), -EFBIG);
+	unit_expect_maps(maps);
 	close(fd);
 }
 

@@ -81,4 +81,13 @@ unit_count_maps(void)
 	return n;
 }
 
+/* A large map goes a little later. */
+static inline void
+unit_expect_maps(unsigned int n)
+{
+	for (int i = 0; i < 5000 && unit_count_maps() != n; i++)
+		usleep(1000);
+	assert_int_equal(unit_count_maps(), n);
+}
+
 #endif
