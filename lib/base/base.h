@@ -113,8 +113,8 @@ bool base_fd_is_memory(int fd); /* memfd, tmpfs, hugetlbfs */
 /*
  * Closes files of any kind, and unmaps memory of any size, in the order they
  * came, on a thread that comes and goes with them: one that does not close
- * delays only those of the same closer. base_closer_pending is for its owner, who has to stop taking files
- * when too many are. Control.
+ * delays only those of the same closer. base_closer_pending is for its owner,
+ * who has to stop taking files when too many are. Control.
  */
 struct base_closer;
 struct base_closer *base_closer_create(void); /* NULL when out of memory */
