@@ -7,7 +7,7 @@ from guest import Guest
 
 MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
-GUEST_SECONDS = 90
+GUEST_SECONDS = 180
 
 
 full = pytest.mark.full
