@@ -49,7 +49,7 @@ add_desc(const struct chain_rules *rules, struct split_desc d, struct chain *cha
 		return VIRTQ_FAULT_DIRECTION;
 	uint8_t *data = gmem_range(rules->gen, d.addr, len, &contiguous, &chain->hint);
 	if (likely(data != NULL && contiguous == len && len <= chain->len_max - chain->len &&
-		    chain->len_seen <= CHAIN_LEN_SEEN && chain->n_segs < chain->n_segs_max)) {
+		    chain->n_segs < chain->n_segs_max)) {
 		chain->segs[chain->n_segs++] = (struct chain_seg){ data, len };
 		chain->len += len;
 		chain->len_seen += len;

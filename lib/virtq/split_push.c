@@ -186,7 +186,7 @@ gather_chains(struct push *p, struct chain *chain, uint32_t need, enum stats_dro
 	if (likely(chain->len == need))
 		return n;
 	/* Out of budget is as good as out of buffers; the next burst starts afresh. */
-	if (chain->n_descs <= VIRTQ_BURST_DESCS)
+	if (!q->mergeable || chain->n_segs == chain->n_segs_max)
 		*reason = STATS_DROP_TOO_BIG;
 	return 0;
 }

@@ -93,14 +93,14 @@ slots_needed(uint32_t loan_cap, uint32_t size)
 }
 
 /*
- * A piece for each descriptor, and as many region borders as there can be. A frame in more
- * pieces has descriptors of less than 16 bytes: it counts as too long, which costs
- * nobody anything and bounds the scratch of large rings.
+ * A piece for each descriptor of the longest chain, direct ones and a table's, and as many region
+ * borders as there can be. Only who lays small descriptors over borders again and again has more:
+ * such a frame counts as too long.
  */
 static uint32_t
 segs_needed(uint32_t size)
 {
-	return RTE_MIN(size, 4096U) + GMEM_SLOTS_MAX;
+	return 2 * RTE_MIN(size, (uint32_t)VIRTQ_CHAIN_MAX) + GMEM_SLOTS_MAX;
 }
 
 /* One such chain, or a burst of ordinary ones. */

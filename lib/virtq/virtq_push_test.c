@@ -256,6 +256,34 @@ a_loan_goes_from_guest_to_guest_with_one_copy(void **state)
 	unit_close(&b);
 }
 
+static void
+a_frame_that_others_still_hold_is_not_freed_under_them(void **state)
+{
+	struct unit u;
+	struct rte_mbuf *shared = unit_mbuf(200, 1, 2048), *origin = unit_mbuf(300, 2, 2048);
+	struct rte_mbuf *clone = rte_pktmbuf_clone(origin, unit_small), *pkts[3];
+
+	assert_non_null(clone);
+	rte_mbuf_refcnt_update(shared, 1); /* flooded: two ports have it */
+	unit_open(&u, VIRTQ_PUSH, RING, F_VERSION_1);
+	struct posted p[3];
+	for (int i = 0; i < 3; i++)
+		p[i] = post(&u, i, BUF_GPA + 2048 * i, 1526, 1, false);
+	pkts[0] = shared;
+	pkts[1] = clone;
+	assert_int_equal(virtq_push_burst(u.q, pkts, 2), 2);
+	assert_int_equal(rte_mbuf_refcnt_read(shared), 1);
+	assert_int_equal(rte_mbuf_refcnt_read(origin), 1);
+	assert_int_equal(rte_mempool_in_use_count(unit_small), 0);
+	pkts[0] = shared;
+	assert_int_equal(virtq_push_burst(u.q, pkts, 1), 1);
+	assert_landed(&u, &p[0], 1, 0, 200, 1);
+	assert_landed(&u, &p[1], 1, 1, 300, 2);
+	assert_landed(&u, &p[2], 1, 2, 200, 1);
+	rte_pktmbuf_free(origin);
+	unit_close(&u);
+}
+
 int
 main(void)
 {
@@ -268,6 +296,7 @@ main(void)
 		cmocka_unit_test(a_frame_too_big_for_its_chain_is_dropped_and_the_chain_stays),
 		cmocka_unit_test(a_receive_buffer_may_go_on_in_the_adjacent_region),
 		cmocka_unit_test(a_burst_fills_chains_in_order_over_the_index_wrap),
+		cmocka_unit_test(a_frame_that_others_still_hold_is_not_freed_under_them),
 		cmocka_unit_test(a_loan_goes_from_guest_to_guest_with_one_copy),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);
