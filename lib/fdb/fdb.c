@@ -105,7 +105,7 @@ remove_one(struct fdb *fdb, struct fdb_entry *e, uint32_t where)
 static bool
 is_expired(const struct fdb *fdb, const struct fdb_entry *e, uint32_t where)
 {
-	if (where == FDB_WHERE_FLUSHED)
+	if (fdb_is_flushed(where))
 		return true;
 	if (where >= BASE_PORTS_MAX) /* static, gone */
 		return false;
@@ -153,9 +153,12 @@ fdb_flush_port(struct fdb *fdb, uint16_t port)
 {
 	assert_control();
 	for (uint32_t i = 0; i < fdb->size; i++) {
-		if (fdb_entry_where(&fdb->entries[i]) == port &&
-			fdb_entry_swap(&fdb->entries[i], port, FDB_WHERE_FLUSHED))
-			fdb_port_give(fdb, port);
+		if (fdb_entry_where(&fdb->entries[i]) != port)
+			continue;
+		/* First, so that a port that comes and goes never has room for more. */
+		__atomic_add_fetch(&fdb->ports[port].n_flushed, 1, __ATOMIC_RELAXED);
+		bool swapped = fdb_entry_swap(&fdb->entries[i], port, FDB_WHERE_FLUSHED(port));
+		fdb_port_give(fdb, swapped ? port : FDB_WHERE_FLUSHED(port));
 	}
 }
 
@@ -210,7 +213,7 @@ fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port)
 	if (e != NULL) {
 		while ((ret = fdb_entry_learn(fdb, e, port)) == -EAGAIN)
 			;
-	} else if (!fdb_port_take(&fdb->ports[port])) {
+	} else if (!fdb_port_take(fdb, port, FDB_WHERE_GONE)) {
 		ret = -ENOSPC;
 	} else {
 		ret = fdb_insert(fdb, key, sig, port);

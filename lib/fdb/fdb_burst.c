@@ -67,7 +67,7 @@ fdb_entry_learn(struct fdb *fdb, struct fdb_entry *e, uint16_t port)
 		return -EEXIST;
 	if (where == FDB_WHERE_GONE) /* on its way out: the next frame finds it new */
 		return -EAGAIN;
-	if (!fdb_port_take(&fdb->ports[port]))
+	if (!fdb_port_take(fdb, port, where))
 		return -ENOSPC;
 	/* Before the swap: aging must not see a fresh place with an old time. */
 	fdb_entry_touch(e, now);
@@ -93,7 +93,7 @@ learn_new(struct fdb *fdb, struct fdb_cache *cache, uint16_t port, uint64_t key)
 	hash_sig_t sig = fdb_hash(fdb, key);
 	int ret = rte_hash_lookup_with_hash(fdb->hash, &key, sig);
 	if (ret == -ENOENT) {
-		ret = fdb_port_take(p) ? 0 : -ENOSPC;
+		ret = fdb_port_take(fdb, port, FDB_WHERE_GONE) ? 0 : -ENOSPC;
 		if (ret == 0) {
 			ret = fdb_insert(fdb, key, sig, port);
 			if (ret < 0)

@@ -9,13 +9,13 @@
 #include "fdb.h"
 
 /*
- * Where an entry is: a port in the low 16 bits, or one of these. Both "nowhere" values read as
+ * Where an entry is: a port in the low 16 bits, or one of these. All "nowhere" values read as
  * FDB_PORT_NONE in the low 16 bits, so a lookup needs no test for them.
  */
 #define FDB_WHERE_STATIC (1u << 16) /* flag: at this port for good */
-#define FDB_WHERE_FLUSHED                                                                          \
-	((uint32_t)FDB_PORT_NONE) /* known to the hash; may be learned again in place */
-#define FDB_WHERE_GONE (1u << 17 | FDB_PORT_NONE) /* free, or waiting for its grace period */
+/* Known to the hash; may be learned again in place. The port still answers for its place. */
+#define FDB_WHERE_FLUSHED(port) ((uint32_t)(port) << 18 | FDB_PORT_NONE)
+#define FDB_WHERE_GONE		(1u << 17 | FDB_PORT_NONE) /* free, or waiting for its grace period */
 
 /* Index: the key's position in the hash. */
 struct fdb_entry {
@@ -29,6 +29,7 @@ static_assert(sizeof(struct fdb_entry) == 16, "four to a cache line");
 struct fdb_port {
 	uint32_t limit;	    /* control's */
 	uint32_t n_learned; /* atomic: who changes an entry's `where` */
+	uint32_t n_flushed; /* atomic, the same; places taken until aging passes */
 	uint32_t n_static;  /* control's */
 } BASE_CACHE_ALIGNED;
 
@@ -99,21 +100,40 @@ fdb_is_full(const struct fdb *fdb)
 }
 
 static inline bool
-fdb_port_is_full(const struct fdb_port *p)
+fdb_is_flushed(uint32_t where)
 {
-	return __atomic_load_n(&p->n_learned, __ATOMIC_RELAXED) >=
-	       __atomic_load_n(&p->limit, __ATOMIC_RELAXED);
+	return (where & (FDB_WHERE_GONE | FDB_WHERE_STATIC)) == FDB_PORT_NONE;
 }
 
-/* Take one of the port's places. The sum of takers never exceeds the limit. */
-static inline bool
-fdb_port_take(struct fdb_port *p)
+/* Places of the table that the port may still take; `n_own` of those it has are to be given back. */
+static inline uint32_t
+fdb_port_room(const struct fdb_port *p, uint32_t n_learned, uint32_t n_own)
 {
 	uint32_t limit = __atomic_load_n(&p->limit, __ATOMIC_RELAXED);
+	uint32_t n = n_learned + __atomic_load_n(&p->n_flushed, __ATOMIC_RELAXED) - n_own;
+
+	return n < limit ? limit - n : 0;
+}
+
+static inline bool
+fdb_port_is_full(const struct fdb_port *p)
+{
+	return fdb_port_room(p, __atomic_load_n(&p->n_learned, __ATOMIC_RELAXED), 0) == 0;
+}
+
+/*
+ * Take one of the port's places, in exchange for what it has at `where`, if it has. The sum of
+ * takers never exceeds the limit.
+ */
+static inline bool
+fdb_port_take(struct fdb *fdb, uint16_t port, uint32_t where)
+{
+	struct fdb_port *p = &fdb->ports[port];
+	uint32_t n_own = where == FDB_WHERE_FLUSHED(port);
 	uint32_t n = __atomic_load_n(&p->n_learned, __ATOMIC_RELAXED);
 
 	do {
-		if (n >= limit)
+		if (fdb_port_room(p, n, n_own) == 0)
 			return false;
 	} while (!__atomic_compare_exchange_n(
 		&p->n_learned, &n, n + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
@@ -125,6 +145,8 @@ fdb_port_give(struct fdb *fdb, uint32_t where)
 {
 	if (where < BASE_PORTS_MAX)
 		__atomic_sub_fetch(&fdb->ports[where].n_learned, 1, __ATOMIC_RELAXED);
+	else if (fdb_is_flushed(where))
+		__atomic_sub_fetch(&fdb->ports[where >> 18].n_flushed, 1, __ATOMIC_RELAXED);
 }
 
 /* Swap where an entry is; false if somebody was faster. */

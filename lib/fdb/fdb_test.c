@@ -321,6 +321,18 @@ a_flushed_port_is_forgotten_at_once_and_can_learn_again(void **state)
 }
 
 static void
+a_port_that_comes_and_goes_takes_no_more_than_its_limit(void **state)
+{
+	for (uint16_t i = 0; i < 16; i++)
+		learn(1, station(i));
+	fdb_flush_port(fdb, 1);
+	assert_int_equal(learn(1, station(15)), 0); /* its own place */
+	assert_int_equal(learn(1, station(16)), 1);
+	pass_s(1);
+	assert_int_equal(learn(1, station(16)), 0);
+}
+
+static void
 an_announced_station_is_learned_or_moved(void **state)
 {
 	assert_int_equal(fdb_learn(fdb, station(1), 1), 0);
@@ -379,6 +391,7 @@ main(void)
 		T(refused_addresses_never_take_the_writer_lock),
 		T(a_full_table_refuses_and_recovers),
 		T(a_flushed_port_is_forgotten_at_once_and_can_learn_again),
+		T(a_port_that_comes_and_goes_takes_no_more_than_its_limit),
 		T(an_announced_station_is_learned_or_moved),
 		T(a_list_comes_in_pages_and_by_port),
 	};
