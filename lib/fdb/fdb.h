@@ -20,9 +20,9 @@
  * Bounds: `size` entries; per port mac_limit learned ones (static ones do not count). A port at
  * its limit learns nothing new, also no station that moves to it; what others learned is
  * untouched: nothing is ever evicted but by age. What was flushed counts until aging has taken
- * it out, so a port that comes and goes takes no more than its limit either. A full table refuses too, so one port
- * can keep others from *learning* only if its limit lets it fill the table: keep the sum
- * of the limits below the table's size. Also refused is a static station that shows up at another
+ * it out, so a port that comes and goes takes no more than its limit either. A full table refuses
+ * too, so one port can keep others from *learning* only if its limit lets it fill the table: keep
+ * the sum of the limits below the table's size. Also refused is a static station that shows up at another
  * port. All are counted (stats_worker.fdb_refused); frames still go. A refusal costs a lookup, no
  * lock.
  *
@@ -100,7 +100,8 @@ int fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port);
 int fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port);
 /*
  * Control: forget what was learned at a port: unknown to workers when this returns, removed by the
- * next second of fdb_tick, and a part of the port's limit until then. Reads the whole table once, without the lock (1 ns an entry).
+ * next second of fdb_tick, and a part of the port's limit until then. Reads the whole table once,
+ * without the lock (1 ns an entry).
  */
 void fdb_flush_port(struct fdb *fdb, uint16_t port);
 /*
