@@ -11,6 +11,7 @@
 
 #include "eal.h"
 #include "gmem.h"
+#include "offload.h"
 #include "settings.h"
 #include "switch.h"
 
@@ -120,7 +121,11 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 	else
 		rc = eal_start(&s, eal_args, n_eal_args);
 	if (rc == 0) {
-		rc = switch_run(&s);
+		rc = offload_init();
+		if (rc < 0)
+			log_error("cannot reserve mbuf flags: %s", strerror(-rc));
+		else
+			rc = switch_run(&s);
 		rte_eal_cleanup();
 	}
 	settings_free(&s);

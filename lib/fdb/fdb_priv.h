@@ -105,7 +105,7 @@ fdb_is_flushed(uint32_t where)
 	return (where & (FDB_WHERE_GONE | FDB_WHERE_STATIC)) == FDB_PORT_NONE;
 }
 
-/* Places that the port may still take in the table; `n_own` of those it has are to be given back. */
+/* Places that the port may still take; `n_own` of those it has are to be given back. */
 static inline uint32_t
 fdb_port_room(const struct fdb_port *p, uint32_t n_learned, uint32_t n_own)
 {
