@@ -23,8 +23,8 @@
  * it out, so a port that comes and goes takes no more than its limit either. A full table refuses
  * too, so one port can keep others from *learning* only if its limit lets it fill the table: keep
  * the sum of the limits below the table's size. Also refused is a static station that shows up
- * at another port. All are counted (stats_worker.fdb_refused); frames still go. A refusal costs a lookup, no
- * lock.
+ * at another port. All are counted (stats_worker.fdb_refused); frames still go. A refusal costs a
+ * lookup, no lock.
  *
  * Hashing is keyed with a random number, so that a guest cannot choose addresses that
  * collide. A worker's cache remembers only addresses that were found: a flood of unknown

@@ -15,7 +15,7 @@
 #define FDB_WHERE_STATIC (1u << 16) /* flag: at this port for good */
 /* Known to the hash; may be learned again in place. The port still answers for its place. */
 #define FDB_WHERE_FLUSHED(port) ((uint32_t)(port) << 18 | FDB_PORT_NONE)
-#define FDB_WHERE_GONE		(1u << 17 | FDB_PORT_NONE) /* free, or waiting for its grace period */
+#define FDB_WHERE_GONE		(1u << 17 | FDB_PORT_NONE) /* free, or waits for a grace period */
 
 /* Index: the key's position in the hash. */
 struct fdb_entry {

@@ -37,7 +37,8 @@
 
 /*
  * In m->tx_offload. Checked before it gets there: all of it is within the first
- * segment, which is private to the switch; gso_size and hdr_len are not 0 where there is OFFLOAD_GSO.
+ * segment, which is private to the switch; with OFFLOAD_GSO, gso_size and hdr_len
+ * are not 0.
  */
 struct offload {
 	uint16_t csum_start;  /* with OFFLOAD_CSUM: the sum is over all bytes from here on */
