@@ -151,7 +151,7 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 
 	if (pv->n_queues > 1)
 		config.features |= RTE_BIT64(VIRTIO_NET_F_MQ);
-	int ret = vhost_user_listen(pv->env.base, &config, &pv->vu);
+	int ret = vhost_user_open(pv->env.base, &config, &pv->vu);
 	if (ret < 0) {
 		pv->vu = NULL;
 		snprintf(err, PORT_ERROR_MAX, "cannot listen on %s: %s", pv->socket,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a vhost-user session tells its port. */
+#include <string.h>
 #include <unistd.h>
+
+#include <linux/virtio_net.h>
 
 #include "pv_priv.h"
 
@@ -124,6 +127,25 @@ on_set_mtu(void *ctx, uint64_t mtu)
 	return 0;
 }
 
+static void
+on_ring_told(void *ctx, uint32_t index)
+{
+}
+
+static uint32_t
+on_get_config(void *ctx, uint8_t *space, uint32_t size)
+{
+	const struct port_vhost *pv = ctx;
+	struct virtio_net_config config = {
+		.status = VIRTIO_NET_S_LINK_UP,
+		.max_virtqueue_pairs = pv->n_queues,
+		.mtu = MTU_MAX,
+	};
+
+	memcpy(space, &config, RTE_MIN(size, sizeof(config)));
+	return sizeof(config);
+}
+
 const struct vhost_user_ops pv_session_ops = {
 	.connected = on_connected,
 	.disconnected = on_disconnected,
@@ -132,10 +154,12 @@ const struct vhost_user_ops pv_session_ops = {
 	.ring_start = on_ring_start,
 	.ring_moved = on_ring_moved,
 	.ring_stop = on_ring_stop,
+	.ring_told = on_ring_told,
 	.ring_enable = on_ring_enable,
 	.ring_kick = on_ring_kick,
 	.ring_call = on_ring_call,
 	.ring_err = on_ring_err,
 	.send_rarp = on_send_rarp,
 	.set_mtu = on_set_mtu,
+	.get_config = on_get_config,
 };

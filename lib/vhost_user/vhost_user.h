@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vhost_user: the back-end side of the vhost-user protocol (QEMU's
- * docs/interop/vhost-user.rst), server role: framing, messages, sessions.
+ * docs/interop/vhost-user.rst), server and client role: framing, messages, sessions.
  *
- * An endpoint is one listening socket and at most one session (one connected
- * front-end). A session is a non-blocking state machine in the caller's
- * libevent loop. It validates every message, keeps the state of each ring, and
- * tells its owner through struct vhost_user_ops. It never reads a ring.
+ * An endpoint is one socket path and at most one session (one connected front-end). As a
+ * server it listens there and front-ends come; as a client it connects, again and again for
+ * as long as it is open. A session is the same in both roles: a non-blocking state machine
+ * in the caller's libevent loop. It validates every message, keeps the state of each ring,
+ * and tells its owner through struct vhost_user_ops. It never reads a ring.
  *
  * Ring life. A ring runs as soon as features were set, its size, its addresses
  * and its kick fd (or the no-fd bit) are known and its addresses translate; no kick is
@@ -39,15 +40,21 @@ struct event_base;
 #define VHOST_USER_RINGS_MAX   (2 * BASE_QUEUES_MAX)
 #define VHOST_USER_PAYLOAD_MAX 4096 /* bytes; the largest message offered is smaller */
 #define VHOST_USER_FDS_MAX     8    /* SET_MEM_TABLE carries up to eight */
+#define VHOST_USER_CONFIG_MAX  256  /* bytes of a configuration space */
 #define VHOST_USER_ERROR_MAX   128  /* bytes of the last error, in words */
 
 /* A ring that is ready to run; addresses are mapped for its whole size. */
 struct vhost_user_ring {
 	uint32_t index; /* vring index: even is the guest's receiveq, odd its transmitq */
 	uint16_t size;
-	uint16_t base;
-	bool enabled; /* ring_start: from its first poll on */
-	void *desc, *avail, *used;
+	/*
+	 * Where it starts, as in SET_VRING_BASE. Split: the next avail index, 16 bits. Packed:
+	 * bits 0-14 the next avail position, 15 its wrap counter, 16-30 the used position,
+	 * 31 its wrap counter.
+	 */
+	uint32_t base;
+	bool enabled;		   /* ring_start: from its first poll on */
+	void *desc, *avail, *used; /* packed: descriptor ring, driver area, device area */
 };
 
 /*
@@ -87,6 +94,11 @@ struct vhost_user_ops {
 	 * time; the session reads no further message until then.
 	 */
 	void (*ring_stop)(void *ctx, uint32_t index);
+	/*
+	 * The front-end now knows where a ring stopped, or begins: the answer to GET_VRING_BASE is
+	 * in its socket. What was kept to resume the ring from is void.
+	 */
+	void (*ring_told)(void *ctx, uint32_t index);
 	/* The front-end changed it; only for a running ring. May say what is so already. */
 	void (*ring_enable)(void *ctx, uint32_t index, bool enabled);
 	/*
@@ -102,9 +114,21 @@ struct vhost_user_ops {
 	void (*send_rarp)(void *ctx, const uint8_t mac[6]);
 	/* NET_SET_MTU, any value; a negative errno refuses it. */
 	int (*set_mtu)(void *ctx, uint64_t mtu);
+	/*
+	 * Fill in the device's configuration space (virtio-net: Virtio 1.3, 5.1.4), at most
+	 * `size` bytes, zeroed before; returns how many it has. What a front-end asks for
+	 * beyond them reads as zero.
+	 */
+	uint32_t (*get_config)(void *ctx, uint8_t *space, uint32_t size);
+};
+
+enum vhost_user_role {
+	VHOST_USER_SERVER, /* listens; the front-end connects */
+	VHOST_USER_CLIENT, /* connects; the front-end listens */
 };
 
 struct vhost_user_config {
+	enum vhost_user_role role;
 	const char *path;     /* socket */
 	const char *name;     /* port, for logs */
 	uint64_t features;    /* offered: virtio's, and VHOST_USER_F_PROTOCOL_FEATURES if wanted */
@@ -115,7 +139,11 @@ struct vhost_user_config {
 
 struct vhost_user; /* an endpoint */
 
-enum vhost_user_state { VHOST_USER_LISTENING, VHOST_USER_CONNECTED };
+enum vhost_user_state {
+	VHOST_USER_LISTENING,  /* server without a session */
+	VHOST_USER_CONNECTING, /* client without a session: it tries, or waits to try */
+	VHOST_USER_CONNECTED,
+};
 
 /* For telemetry; a snapshot. */
 struct vhost_user_status {
@@ -130,12 +158,13 @@ struct vhost_user_status {
 };
 
 /*
- * Listen. A socket file that nobody listens on is replaced; -EADDRINUSE when
- * somebody does; -ENOTSOCK when the path is another kind of file; -ENAMETOOLONG; -EINVAL
- * queue_pairs; other negative errnos from the socket calls. config and the strings in it
- * are copied; ops, all of them set, and ctx must outlive the endpoint.
+ * -ENAMETOOLONG; -EINVAL queue_pairs; other negative errnos from the socket calls. config and
+ * the strings in it are copied; ops, all of them set, and ctx must outlive the endpoint.
+ *
+ * Server: listen. A socket file that nobody listens on is replaced; -EADDRINUSE when
+ * somebody does; -ENOTSOCK when the path is another kind of file.
  */
-int vhost_user_listen(
+int vhost_user_open(
 	struct event_base *base, const struct vhost_user_config *config, struct vhost_user **out);
 /*
  * Ends the session if any (ops->disconnected is called), removes the socket
@@ -144,7 +173,7 @@ int vhost_user_listen(
 void vhost_user_close(struct vhost_user *vu);
 
 /* The answer to ops->ring_stop, also from inside it. Ignored if that ring is not stopping. */
-void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint16_t base);
+void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base);
 /*
  * The owner cannot go on with this front-end (memory lost): end the session, as
  * disconnected(reason). Also from inside an ops function: then it ends when that has returned.

@@ -24,7 +24,7 @@ listen_at(struct rig *rig, const char *path, struct vhost_user **vu)
 {
 	struct vhost_user_config config = config_of(rig, path);
 
-	return vhost_user_listen(rig->base, &config, vu);
+	return vhost_user_open(rig->base, &config, vu);
 }
 
 /* A socket file of another process: type SOCK_STREAM or _DGRAM, listening or left behind. */
@@ -113,9 +113,9 @@ a_path_that_cannot_be_a_socket_is_refused(void **state)
 	far[sizeof(far) - 1] = '\0';
 	assert_int_equal(listen_at(rig, far, &vu), -ENAMETOOLONG);
 	config.queue_pairs = 0;
-	assert_int_equal(vhost_user_listen(rig->base, &config, &vu), -EINVAL);
+	assert_int_equal(vhost_user_open(rig->base, &config, &vu), -EINVAL);
 	config.queue_pairs = BASE_QUEUES_MAX + 1;
-	assert_int_equal(vhost_user_listen(rig->base, &config, &vu), -EINVAL);
+	assert_int_equal(vhost_user_open(rig->base, &config, &vu), -EINVAL);
 }
 
 static void

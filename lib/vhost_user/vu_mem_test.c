@@ -177,7 +177,7 @@ a_ring_pauses_while_the_map_lacks_its_pages(void **state)
 	rig->said[0] = '\0';
 	assert_int_equal(rig_get_base(rig, 0), 1000);
 	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, region), 0);
-	rig_expect(rig, "memory 2\nmoved 1\n");
+	rig_expect(rig, "told 0\nmemory 2\nmoved 1\n");
 }
 
 static void

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of messages, its dispatch, and the messages that are about neither
- * memory nor a ring.
+ * The table of messages, its dispatch, and the messages that negotiate.
  *
  * A message that cannot be accepted is answered with an error where the
  * front-end asked for an answer that can carry one (REPLY_ACK); otherwise the
@@ -17,22 +16,15 @@
 #define PROTOCOL_FEATURES                                                                          \
 	(RTE_BIT64(VU_PROTOCOL_F_MQ) | RTE_BIT64(VU_PROTOCOL_F_RARP) |                             \
 		RTE_BIT64(VU_PROTOCOL_F_REPLY_ACK) | RTE_BIT64(VU_PROTOCOL_F_NET_MTU) |            \
-		RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+		RTE_BIT64(VU_PROTOCOL_F_CONFIG) | RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 #define OFFERED(vu, bit)    (((vu)->features & RTE_BIT64(bit)) != 0)
 #define NEGOTIATED(vu, bit) (((vu)->s.protocol_features & RTE_BIT64(bit)) != 0)
 
 static int
-reply_u64(struct vhost_user *vu, struct vu_message *msg, uint64_t value)
-{
-	vu_session_reply(vu, msg->header.request, &value, sizeof(value));
-	return 0;
-}
-
-static int
 get_features(struct vhost_user *vu, struct vu_message *msg)
 {
-	return reply_u64(vu, msg, vu->features);
+	return vu_reply_u64(vu, msg, vu->features);
 }
 
 /*
@@ -63,7 +55,7 @@ get_protocol_features(struct vhost_user *vu, struct vu_message *msg)
 {
 	if (!OFFERED(vu, VHOST_USER_F_PROTOCOL_FEATURES))
 		return vu_refuse(vu, EPROTO, "VHOST_USER_F_PROTOCOL_FEATURES was not offered");
-	return reply_u64(vu, msg, PROTOCOL_FEATURES);
+	return vu_reply_u64(vu, msg, PROTOCOL_FEATURES);
 }
 
 static int
@@ -110,35 +102,6 @@ reset_owner(struct vhost_user *vu, struct vu_message *msg)
 	return vu_stops_end(vu);
 }
 
-/* In queue pairs: for a network device that is how front-ends count. */
-static int
-get_queue_num(struct vhost_user *vu, struct vu_message *msg)
-{
-	return reply_u64(vu, msg, vu->n_rings / 2);
-}
-
-static int
-send_rarp(struct vhost_user *vu, struct vu_message *msg)
-{
-	static const uint8_t zero[6];
-	const uint8_t *mac = msg->payload.bytes; /* the payload's first six bytes */
-
-	if ((mac[0] & 1) != 0 || memcmp(mac, zero, sizeof(zero)) == 0)
-		return vu_refuse(vu, EINVAL, "not the address of a station");
-	vu->ops->send_rarp(vu->ctx, mac);
-	return 0;
-}
-
-static int
-net_set_mtu(struct vhost_user *vu, struct vu_message *msg)
-{
-	int rc = vu->ops->set_mtu(vu->ctx, msg->payload.u64);
-
-	if (rc < 0)
-		return vu_refuse(vu, -rc, "MTU %" PRIu64 " is not possible", msg->payload.u64);
-	return 0;
-}
-
 /* How many fds a message carries. */
 enum fd_rule {
 	FDS_NONE,
@@ -150,6 +113,7 @@ enum fd_rule {
 
 #define ANY	    UINT8_MAX
 #define SIZE(field) sizeof(((union vu_payload *)0)->field)
+#define CONFIG_HEAD offsetof(struct vu_device_config, space)
 
 /*
  * X(name, payload bytes, bytes of each further item, fds, has a reply of its own,
@@ -171,10 +135,12 @@ enum fd_rule {
 	X(SET_VRING_ERR, SIZE(u64), 0, FDS_VRING, false, ANY, vu_set_vring_err)                    \
 	X(GET_PROTOCOL_FEATURES, 0, 0, FDS_NONE, true, ANY, get_protocol_features)                 \
 	X(SET_PROTOCOL_FEATURES, SIZE(u64), 0, FDS_NONE, false, ANY, set_protocol_features)        \
-	X(GET_QUEUE_NUM, 0, 0, FDS_NONE, true, ANY, get_queue_num)                                 \
+	X(GET_QUEUE_NUM, 0, 0, FDS_NONE, true, ANY, vu_get_queue_num)                              \
 	X(SET_VRING_ENABLE, SIZE(state), 0, FDS_NONE, false, ANY, vu_set_vring_enable)             \
-	X(SEND_RARP, SIZE(u64), 0, FDS_NONE, false, ANY, send_rarp)                                \
-	X(NET_SET_MTU, SIZE(u64), 0, FDS_NONE, false, ANY, net_set_mtu)                            \
+	X(SEND_RARP, SIZE(u64), 0, FDS_NONE, false, ANY, vu_send_rarp)                             \
+	X(NET_SET_MTU, SIZE(u64), 0, FDS_NONE, false, ANY, vu_net_set_mtu)                         \
+	X(GET_CONFIG, CONFIG_HEAD, 1, FDS_NONE, true, VU_PROTOCOL_F_CONFIG, vu_get_config)         \
+	X(SET_CONFIG, CONFIG_HEAD, 1, FDS_NONE, false, VU_PROTOCOL_F_CONFIG, vu_set_config)        \
 	X(GET_MAX_MEM_SLOTS, 0, 0, FDS_NONE, true, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS,              \
 		vu_get_max_mem_slots)                                                              \
 	X(ADD_MEM_REG, SIZE(reg), 0, FDS_ONE, false, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS,            \
@@ -220,6 +186,13 @@ vu_refuse(struct vhost_user *vu, int err, const char *fmt, ...)
 	vsnprintf(vu->refusal, sizeof(vu->refusal), fmt, ap);
 	va_end(ap);
 	return -err;
+}
+
+void
+vu_note_refusal(struct vhost_user *vu, const char *name)
+{
+	snprintf(vu->last_error, sizeof(vu->last_error), "%s: %s", name, vu->refusal);
+	log_limited(&vu->log_error, WARNING, "port %s: refused: %s", vu->name, vu->last_error);
 }
 
 void
@@ -293,15 +266,12 @@ vu_message_finish(struct vhost_user *vu, int rc)
 
 	if (vu->s.ending)
 		return;
-	if (rc < 0 && !ack) {
+	if (rc < 0 && !ack && header->request != VU_SET_CONFIG) {
 		vu_session_fail(vu, "%s: %s", name, vu->refusal);
 		return;
 	}
-	if (rc < 0) {
-		snprintf(vu->last_error, sizeof(vu->last_error), "%s: %s", name, vu->refusal);
-		log_limited(
-			&vu->log_error, WARNING, "port %s: refused: %s", vu->name, vu->last_error);
-	}
+	if (rc < 0)
+		vu_note_refusal(vu, name);
 	if (ack)
 		vu_session_reply(vu, header->request, &failed, sizeof(failed));
 }

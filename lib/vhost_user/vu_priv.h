@@ -2,9 +2,11 @@
 /*
  * What the files of this room share.
  *
- *   vhost_user.c  the endpoint: listen, accept, close, status
+ *   vhost_user.c  the endpoint: open, close, status
+ *   vu_listen.c   the server role: listen, accept
  *   vu_session.c  one connection: framing, deadlines, replies, its end
- *   vu_msg.c      the table of messages, dispatch, features and the small messages
+ *   vu_msg.c      the table of messages, dispatch, negotiation
+ *   vu_device.c   messages about the device as a whole
  *   vu_mem.c      memory messages
  *   vu_ring.c     ring messages, when a ring starts, stops and moves
  *
@@ -34,10 +36,10 @@ enum vu_ring_state { VU_RING_STOPPED = 0, VU_RING_RUNNING, VU_RING_STOPPING };
 struct vu_ring {
 	enum vu_ring_state state;
 	bool has_addr;
-	bool has_kick; /* fd or no-fd bit since the last GET_VRING_BASE */
-	bool enabled;  /* as SET_VRING_ENABLE said last, whether it runs or not */
-	uint16_t size; /* 0: not set */
-	uint16_t base;
+	bool has_kick;		    /* fd or no-fd bit since the last GET_VRING_BASE */
+	bool enabled;		    /* as SET_VRING_ENABLE said last, whether it runs or not */
+	uint16_t size;		    /* 0: not set */
+	uint32_t base;		    /* as in struct vhost_user_ring */
 	uint64_t desc, avail, used; /* front-end virtual addresses */
 };
 
@@ -62,7 +64,7 @@ struct vu_session {
 	size_t n_out, n_sent;
 	struct {
 		struct vu_header header;
-		uint8_t payload[sizeof(struct vu_vring_state)];
+		uint8_t payload[sizeof(struct vu_device_config)];
 	} VU_PACKED out;
 
 	/* The message in hand, also while it waits for rings to stop, and what is done then. */
@@ -70,6 +72,7 @@ struct vu_session {
 	uint32_t n_stopping;
 	int (*after_stop)(struct vhost_user *vu);
 	uint32_t stopped_index;	   /* GET_VRING_BASE */
+	bool tells_base;	   /* the reply that is queued is its answer */
 	struct gmem_gen *gen_next; /* memory messages */
 
 	bool has_features;
@@ -90,6 +93,7 @@ struct vu_session {
 
 struct vhost_user {
 	struct event_base *base;
+	enum vhost_user_role role;
 	char *path, *name;
 	uint64_t features;
 	uint32_t n_rings;
@@ -110,6 +114,11 @@ struct vhost_user {
 	char last_error[VHOST_USER_ERROR_MAX];
 	struct vu_session s;
 };
+
+/* vu_listen.c */
+int vu_listen_open(struct vhost_user *vu);
+/* Also of an endpoint that did not open, or is a client. */
+void vu_listen_close(struct vhost_user *vu);
 
 /* vu_session.c */
 int vu_session_open(struct vhost_user *vu, int fd);
@@ -138,9 +147,19 @@ void vu_message_finish(struct vhost_user *vu, int rc);
 /* Say why a message is refused; returns -err. */
 int vu_refuse(struct vhost_user *vu, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Log and keep vu->refusal, with which the session goes on. */
+void vu_note_refusal(struct vhost_user *vu, const char *name);
 void vu_message_close_fds(struct vhost_user *vu, struct vu_message *msg);
 /* A file that came in a message. It may be of any kind: never waits. */
 void vu_close(struct vhost_user *vu, int fd);
+
+/* vu_device.c */
+int vu_reply_u64(struct vhost_user *vu, const struct vu_message *msg, uint64_t value);
+int vu_get_queue_num(struct vhost_user *vu, struct vu_message *msg);
+int vu_send_rarp(struct vhost_user *vu, struct vu_message *msg);
+int vu_net_set_mtu(struct vhost_user *vu, struct vu_message *msg);
+int vu_get_config(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_config(struct vhost_user *vu, struct vu_message *msg);
 
 /* vu_mem.c */
 int vu_set_mem_table(struct vhost_user *vu, struct vu_message *msg);

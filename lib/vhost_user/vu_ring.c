@@ -98,6 +98,7 @@ after_get_vring_base(struct vhost_user *vu)
 		.num = vu->s.rings[vu->s.stopped_index].base,
 	};
 
+	vu->s.tells_base = true;
 	vu_session_reply(vu, VU_GET_VRING_BASE, &state, sizeof(state));
 	return 0;
 }

@@ -117,7 +117,7 @@ vu_stops_end(struct vhost_user *vu)
 }
 
 void
-vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint16_t base)
+vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base)
 {
 	struct vu_session *s = &vu->s;
 

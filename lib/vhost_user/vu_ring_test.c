@@ -89,13 +89,13 @@ an_enable_is_remembered_over_a_stop(void **state)
 	rig_ring_up(rig, 1);
 	rig->stop_base = 99;
 	assert_int_equal(rig_get_base(rig, 1), 99);
-	rig_expect(rig, "stop 1\n");
+	rig_expect(rig, "stop 1\ntold 1\n");
 	step(rig, 4);
 	rig_expect(rig, "kick 1 fd\nstart 1 size 256 base 99 enabled\n");
 	rig_get_base(rig, 1);
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 0), 0);
 	step(rig, 4);
-	rig_expect(rig, "stop 1\nkick 1 fd\nstart 1 size 256 base 99\n");
+	rig_expect(rig, "stop 1\ntold 1\nkick 1 fd\nstart 1 size 256 base 99\n");
 }
 
 static void
@@ -130,7 +130,7 @@ size_and_base_stay_as_they_are_while_a_ring_runs(void **state)
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_NUM, 1, 128), 0);
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_BASE, 1, 1), 0);
 	step(rig, 4);
-	rig_expect(rig, "stop 1\nkick 1 fd\nstart 1 size 128 base 1 enabled\n");
+	rig_expect(rig, "stop 1\ntold 1\nkick 1 fd\nstart 1 size 128 base 1 enabled\n");
 }
 
 static void
@@ -228,9 +228,9 @@ GET_VRING_BASE_stops_that_ring_only(void **state)
 	rig_ring_up(rig, 1);
 	rig->stop_base = 41;
 	assert_int_equal(rig_get_base(rig, 1), 41);
-	rig_expect(rig, "stop 1\n");
+	rig_expect(rig, "stop 1\ntold 1\n");
 	assert_int_equal(rig_get_base(rig, 1), 41);
-	rig_expect(rig, "");
+	rig_expect(rig, "told 1\n");
 	/* Nothing but a kick starts it again. */
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_NUM, 1, 64), 0);
 	rig_ring_addr(rig, 1);
@@ -246,10 +246,11 @@ a_ring_that_does_not_run_answers_its_stored_base(void **state)
 	struct rig *rig = *state;
 
 	assert_int_equal(rig_get_base(rig, 2), 0);
+	rig_expect(rig, "told 2\n");
 	rig_negotiate(rig);
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_BASE, 2, 1234), 0);
 	assert_int_equal(rig_get_base(rig, 2), 1234);
-	rig_expect(rig, "");
+	rig_expect(rig, "told 2\n");
 }
 
 static void

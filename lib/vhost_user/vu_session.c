@@ -145,6 +145,16 @@ vu_session_arm(struct vhost_user *vu)
 		event_del(s->ev_deadline);
 }
 
+/* A reply is in the peer's socket. */
+static void
+told(struct vhost_user *vu)
+{
+	if (!vu->s.tells_base)
+		return;
+	vu->s.tells_base = false;
+	vu->ops->ring_told(vu->ctx, vu->s.stopped_index);
+}
+
 static void
 flush(struct vhost_user *vu)
 {
@@ -164,6 +174,7 @@ flush(struct vhost_user *vu)
 	}
 	s->n_out = 0;
 	s->n_sent = 0;
+	told(vu);
 }
 
 void
@@ -177,9 +188,12 @@ vu_session_reply(struct vhost_user *vu, uint32_t request, const void *payload, s
 		.flags = VU_FLAG_VERSION | VU_FLAG_REPLY,
 		.size = size,
 	};
-	memcpy(s->out.payload, payload, size);
-	if (s->fd < 0)
+	if (size > 0)
+		memcpy(s->out.payload, payload, size);
+	if (s->fd < 0) {
+		told(vu);
 		return;
+	}
 	s->n_out = sizeof(s->out.header) + size;
 	flush(vu);
 }

@@ -44,7 +44,7 @@ rig_new(uint64_t features, struct event_base *base)
 	rig->base = base != NULL ? base : event_base_new();
 	assert_non_null(rig->base);
 	config.path = rig->path;
-	assert_int_equal(vhost_user_listen(rig->base, &config, &rig->vu), 0);
+	assert_int_equal(vhost_user_open(rig->base, &config, &rig->vu), 0);
 	rig->fe = -1;
 	return rig;
 }
@@ -149,7 +149,8 @@ rig_reply(struct rig *rig, struct vu_header *header, void *payload, size_t size)
 	assert_int_equal(n, sizeof(*header));
 	assert_int_equal(header->flags, VU_FLAG_VERSION | VU_FLAG_REPLY);
 	assert_true(header->size <= size);
-	assert_int_equal(recv(rig->fe, payload, header->size, MSG_DONTWAIT), header->size);
+	if (header->size > 0)
+		assert_int_equal(recv(rig->fe, payload, header->size, MSG_DONTWAIT), header->size);
 	return header->size;
 }
 

@@ -12,13 +12,14 @@
 
 #define RIG_PAIRS    2
 #define RIG_UVA	     UINT64_C(0x7f0000000000)
+#define RIG_CONFIG   24 /* bytes of the device's configuration space */
 #define RIG_MEM_SIZE UINT64_C(0x200000)
 #define RIG_FEATURES                                                                               \
 	(RTE_BIT64(32) | RTE_BIT64(15) | RTE_BIT64(22) | RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 #define RIG_PROTOCOL                                                                               \
 	(RTE_BIT64(VU_PROTOCOL_F_MQ) | RTE_BIT64(VU_PROTOCOL_F_RARP) |                             \
 		RTE_BIT64(VU_PROTOCOL_F_REPLY_ACK) | RTE_BIT64(VU_PROTOCOL_F_NET_MTU) |            \
-		RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+		RTE_BIT64(VU_PROTOCOL_F_CONFIG) | RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 struct rig {
 	char dir[32], path[64];
@@ -32,7 +33,7 @@ struct rig {
 	/* The owner. */
 	char said[4096]; /* what it was told since rig_said, one call a line */
 	bool holds_stops;
-	uint16_t stop_base;
+	uint32_t stop_base;
 	int start_rc, mtu_rc;
 	const char *disconnect_on; /* the call in which it gives up */
 	int kick[VHOST_USER_RINGS_MAX], call[VHOST_USER_RINGS_MAX], err[VHOST_USER_RINGS_MAX];
@@ -213,6 +214,23 @@ on_mtu(void *ctx, uint64_t mtu)
 	return rig->mtu_rc;
 }
 
+static inline void
+on_told(void *ctx, uint32_t index)
+{
+	say(ctx, "told %u\n", index);
+}
+
+/* Each byte is its own offset. */
+static inline uint32_t
+on_get_config(void *ctx, uint8_t *space, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		assert_int_equal(space[i], 0);
+	for (uint32_t i = 0; i < RIG_CONFIG; i++)
+		space[i] = i;
+	return RIG_CONFIG;
+}
+
 static const struct vhost_user_ops ops = {
 	.connected = on_connected,
 	.disconnected = on_disconnected,
@@ -221,12 +239,14 @@ static const struct vhost_user_ops ops = {
 	.ring_start = on_start,
 	.ring_moved = on_moved,
 	.ring_stop = on_stop,
+	.ring_told = on_told,
 	.ring_enable = on_enable,
 	.ring_kick = on_kick,
 	.ring_call = on_call,
 	.ring_err = on_err,
 	.send_rarp = on_rarp,
 	.set_mtu = on_mtu,
+	.get_config = on_get_config,
 };
 
 #endif

@@ -30,6 +30,8 @@ enum vu_request {
 	VU_SET_VRING_ENABLE = 18,
 	VU_SEND_RARP = 19,
 	VU_NET_SET_MTU = 20,
+	VU_GET_CONFIG = 24,
+	VU_SET_CONFIG = 25,
 	VU_GET_MAX_MEM_SLOTS = 36,
 	VU_ADD_MEM_REG = 37,
 	VU_REM_MEM_REG = 38,
@@ -41,6 +43,7 @@ enum vu_request {
 #define VU_PROTOCOL_F_RARP		  2
 #define VU_PROTOCOL_F_REPLY_ACK		  3
 #define VU_PROTOCOL_F_NET_MTU		  4
+#define VU_PROTOCOL_F_CONFIG		  9
 #define VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
 
 #define VU_FLAG_VERSION_MASK 0x3u
@@ -94,12 +97,20 @@ struct vu_mem_reg {
 	struct vu_region region;
 } VU_PACKED;
 
+struct vu_device_config {
+	uint32_t offset;
+	uint32_t size; /* of what follows */
+	uint32_t flags;
+	uint8_t space[VHOST_USER_CONFIG_MAX];
+} VU_PACKED;
+
 union vu_payload {
 	uint64_t u64;
 	struct vu_vring_state state;
 	struct vu_vring_addr addr;
 	struct vu_mem_table table;
 	struct vu_mem_reg reg;
+	struct vu_device_config config;
 	uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
 };
 
@@ -110,6 +121,7 @@ static_assert(offsetof(struct vu_vring_addr, used) == 16, "used comes before ava
 static_assert(sizeof(struct vu_region) == 32, "memory region description");
 static_assert(sizeof(struct vu_mem_table) == 8 + 8 * 32, "memory regions description");
 static_assert(sizeof(struct vu_mem_reg) == 40, "single memory region description");
+static_assert(offsetof(struct vu_device_config, space) == 12, "configuration space");
 static_assert(sizeof(union vu_payload) == VHOST_USER_PAYLOAD_MAX, "payload buffer");
 static_assert(VHOST_USER_FDS_MAX >= VU_TABLE_REGIONS_MAX, "one fd per region");
 static_assert(VHOST_USER_RINGS_MAX <= VU_VRING_INDEX_MASK + 1, "a vring index has eight bits");
