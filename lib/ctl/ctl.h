@@ -20,7 +20,8 @@
  *   version  version, dpdk, pid
  *   ports    rows: name, kind, id, up, rx_frames, rx_bytes, tx_frames, tx_bytes, drops, last_error
  *   port     the same; then numa_node (-1: not known), rx_queues, tx_queues, macs, mac_limit,
- *            rx_copied, rx_loaned, tx_copied, tx_loaned, flooded, fdb_refused;
+ *            rx_copied, rx_loaned, tx_copied, tx_loaned, flooded, csum_computed, segmented,
+ *            segments, tx_gso, fdb_refused;
  *            worker: the worker of each rx queue, -1 if none;
  *            drop_reasons: an object of all reasons by name, also those at 0;
  *            and what the port's kind adds (port_ops.status)

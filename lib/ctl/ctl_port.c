@@ -126,6 +126,10 @@ ctl_answer_port(const char *params, struct rte_tel_data *d)
 	base_tel_uint(d, "tx_copied", sum.tx_copied);
 	base_tel_uint(d, "tx_loaned", sum.tx_loaned);
 	base_tel_uint(d, "flooded", sum.flooded);
+	base_tel_uint(d, "csum_computed", sum.csum_computed);
+	base_tel_uint(d, "segmented", sum.segmented);
+	base_tel_uint(d, "segments", sum.segments);
+	base_tel_uint(d, "tx_gso", sum.tx_gso);
 	base_tel_uint(d, "fdb_refused", sum.fdb_refused);
 	add_queue_workers(d, port);
 	add_drop_reasons(d, &sum);

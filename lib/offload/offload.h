@@ -21,6 +21,7 @@
 #include <rte_mbuf.h>
 
 #include "base.h"
+#include "stats.h"
 
 #define OFFLOAD_FIRST_BIT 24
 #define OFFLOAD_CSUM	  (UINT64_C(1) << 24) /* a checksum is to be completed */
@@ -67,5 +68,93 @@ offload_set(struct rte_mbuf *m, uint64_t flags, struct offload o)
 /* Control, once, after EAL: reserve the bits. A negative errno: something else in this process has
  * one. */
 int offload_init(void);
+
+/* Where a frame's headers lie. All of them are within its first segment. */
+struct offload_layers {
+	uint16_t l2_len; /* Ethernet, with its VLAN tags */
+	uint16_t l3_len; /* IP, with options or extension headers */
+	uint16_t l4_len; /* TCP with options, or UDP */
+	bool ipv6, tcp;
+};
+
+/*
+ * Any thread: find them, and never look beyond the first segment. false: it is not TCP or UDP
+ * over IP, or a fragment of one, or its headers are damaged or not wholly there.
+ */
+bool offload_parse(const struct rte_mbuf *m, struct offload_layers *out);
+
+/*
+ * Worker: note on m what its sender asks for, and check that against the frame's own headers. m's
+ * first segment is private and has at least VIRTQ_FRAME_MIN bytes. flags: OFFLOAD_*, both
+ * of OFFLOAD_USO4 and OFFLOAD_USO6 for the one that the frame is. o.hdr_len may be anything: it is
+ * replaced by what the frame has. STATS_DROP_MAX: done; else BAD_CSUM or BAD_GSO, and m is
+ * unchanged.
+ *
+ * A checksum may be asked for anywhere behind the Ethernet header (an inner one of a tunnel). A
+ * frame to be segmented has one, that of its TCP or UDP header (virtio 1.2, 5.1.6.2.1).
+ */
+enum stats_drop offload_check(struct rte_mbuf *m, uint64_t flags, struct offload o);
+
+/*
+ * Bytes at the start of the frame that offload_check and all that follow look at, at the most: so many
+ * have to be private. Pure.
+ */
+static inline uint32_t
+offload_private_len(uint64_t flags, struct offload o)
+{
+	uint32_t len = 0;
+
+	if (flags & OFFLOAD_CSUM)
+		len = o.csum_start + o.csum_offset + 2u;
+	if (flags & OFFLOAD_GSO) /* the longest TCP header; where csum_start is wrong, all is */
+		len = RTE_MAX(len, o.csum_start + 60u);
+	return len;
+}
+
+/* Is m not for a receiver with these caps? frame_max as below. */
+static inline bool
+offload_unfit(const struct rte_mbuf *m, uint64_t caps, uint32_t frame_max)
+{
+	if (likely((m->ol_flags & OFFLOAD_GSO) == 0))
+		return (m->ol_flags & OFFLOAD_ALL & ~caps) != 0 || m->pkt_len > frame_max;
+	struct offload o = offload_get(m);
+	return (m->ol_flags & OFFLOAD_ALL & ~caps) != 0 ||
+	       (uint32_t)o.hdr_len + o.gso_size > frame_max;
+}
+
+/* Worker: is one of n frames? One pass over their first cache lines. */
+static inline bool
+offload_any_unfit(struct rte_mbuf *const *pkts, uint16_t n, uint64_t caps, uint32_t frame_max)
+{
+	uint16_t i;
+
+	for (i = 0; i < n && likely(!offload_unfit(pkts[i], caps, frame_max)); i++)
+		;
+	return i < n;
+}
+
+#define OFFLOAD_SEGS_MAX 128 /* a frame that would become more is dropped */
+
+/* small: headroom + 256 bytes of room: headers. loan: no room: references to payload. */
+struct offload_pools {
+	struct rte_mempool *small, *loan;
+};
+
+/*
+ * Worker: make one frame fit a receiver with these caps: complete its checksum, cut it up. Takes
+ * m, which may be shared (flooded): it is never written into. out: OFFLOAD_SEGS_MAX frames, in
+ * order, whose payload is m's own, by reference, and whose headers are private and writable; or m
+ * itself if it fits as it is. Returns how many; 0: dropped and counted. What is done is counted too
+ * (csum_computed, segmented, segments), both on `stats`: the receiver's.
+ *
+ * frame_max: bytes of the longest untagged frame that the receiver takes, UINT32_MAX if there is no
+ * limit; a VLAN tag may come on top. Of a frame that is given on whole to be cut up by the receiver, its
+ * segments count.
+ *
+ * Drops: TOO_BIG, TOO_MANY_SEGMENTS, TX_NO_MBUF, BAD_GSO (headers that only the sender's own stack
+ * could cut up: an IPv6 routing header).
+ */
+uint16_t offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
+	const struct offload_pools *pools, struct stats_port *stats, struct rte_mbuf **out);
 
 #endif

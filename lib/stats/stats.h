@@ -24,6 +24,8 @@
 	X(RUNT, "runt", "shorter than an Ethernet header")                                         \
 	X(OVERSIZE, "oversize", "longer than the longest frame the switch carries")                \
 	X(BAD_OFFLOAD, "bad_offload", "virtio-net header asks for what was not negotiated")        \
+	X(BAD_CSUM, "bad_csum", "checksum range outside the frame")                                \
+	X(BAD_GSO, "bad_gso", "segmentation request does not match the frame")                     \
 	X(RX_DISABLED, "rx_disabled", "the guest's queue is started but disabled")                 \
 	X(NO_MBUF, "no_mbuf", "no packet buffer left")                                             \
 	X(SRC_INVALID, "src_invalid", "source address is multicast or zero")                       \
@@ -35,7 +37,8 @@
 	X(TX_DISABLED, "tx_disabled", "the guest's receive queue is started but disabled")         \
 	X(RING_FULL, "ring_full", "the guest offered no receive buffers")                          \
 	X(RING_BROKEN, "ring_broken", "the guest's receive queue is broken")                       \
-	X(TOO_BIG, "too_big", "does not fit the receiver's buffers")                               \
+	X(TOO_BIG, "too_big", "does not fit the receiver's buffers or MTU")                        \
+	X(TOO_MANY_SEGMENTS, "too_many_segments", "would be cut into more than 128 segments")      \
 	X(TX_FULL, "tx_full", "the device's transmit queue took no more")                          \
 	X(TX_NO_MBUF, "tx_no_mbuf", "no packet buffer for the copy that this port needs")
 
@@ -54,6 +57,9 @@ struct stats_worker {
 	uint64_t tx_copied; /* frames copied because the port may not be lent to */
 	uint64_t tx_loaned; /* frames sent with a loan in them */
 	uint64_t flooded;   /* frames from this port that were flooded */
+	/* what the receiver could not do itself: checksums, frames cut up, what they became */
+	uint64_t csum_computed, segmented, segments;
+	uint64_t tx_gso; /* frames given on whole that the receiver may cut up */
 	/* source addresses not learned: mac-limit, table full, static elsewhere */
 	uint64_t fdb_refused;
 } BASE_CACHE_ALIGNED;

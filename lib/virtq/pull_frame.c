@@ -129,3 +129,59 @@ pull_loan(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_
 	p->n_loaned++;
 	return m;
 }
+
+struct rte_mbuf *
+pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
+	uint32_t len, uint16_t avail_idx)
+{
+	const struct virtq *q = p->q;
+	uint32_t n_loaned = p->n_loaned;
+	enum stats_drop reason = STATS_DROP_BAD_OFFLOAD;
+	struct rte_mbuf *m = NULL;
+	struct offload o;
+	uint64_t flags;
+
+	if (likely(nethdr_ask_slow(hdr, q->offloads, &flags, &o))) {
+		/* All that is checked, or will be written, has to be private. */
+		if (likely(offload_private_len(flags, o) <= VIRTQ_SNAPSHOT || len <= q->copy_max))
+			m = pull_bytes(p, segs, n_segs, len, avail_idx);
+		else
+			m = pull_copy_slow(p, segs, len);
+		if (m == NULL)
+			return NULL;
+		reason = flags == 0 ? STATS_DROP_MAX : offload_check(m, flags, o);
+		if (likely(reason == STATS_DROP_MAX))
+			return m;
+	}
+	stats_drop(q->stats, reason, 1);
+	rte_pktmbuf_free(m);
+	p->n_loaned = n_loaned;
+	return NULL;
+}
+
+struct rte_mbuf *
+pull_scattered(
+	struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, uint16_t avail_idx)
+{
+	const uint32_t hdr_len = p->q->hdr_len;
+	struct chain_seg *seg = segs;
+	struct nethdr hdr;
+
+	if (likely(seg->len >= hdr_len)) {
+		hdr = nethdr_load(seg->data);
+		seg->data += hdr_len;
+		seg->len -= hdr_len;
+	} else {
+		uint8_t copy[NETHDR_LEN];
+		for (uint32_t i = 0; i < hdr_len; i++) {
+			if (seg->len == 0)
+				seg++;
+			copy[i] = guest_load_u8(seg->data++);
+			seg->len--;
+		}
+		hdr = nethdr_load(copy);
+	}
+	if (seg->len == 0)
+		seg++;
+	return pull_frame(p, hdr, seg, n_segs - (uint32_t)(seg - segs), len - hdr_len, avail_idx);
+}

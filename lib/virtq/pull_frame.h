@@ -8,6 +8,7 @@
 
 #include "loan.h"
 #include "mbuf_batch.h"
+#include "nethdr.h"
 
 /* One pull burst. */
 struct pull {
@@ -29,6 +30,18 @@ struct rte_mbuf *pull_loan(struct pull *p, const struct chain_seg *segs, uint32_
 void pull_gather_slow(uint8_t *dst, const struct chain_seg *segs, uint32_t len);
 /* Too short or too long: counts. */
 void pull_drop_length_slow(struct pull *p, uint32_t len);
+/*
+ * A frame of a length that fits, whose header is not plain: check what it asks for, note that on the
+ * mbuf. NULL: dropped, counted.
+ */
+struct rte_mbuf *pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs,
+	uint32_t n_segs, uint32_t len, uint16_t avail_idx);
+/*
+ * Header and frame scattered over pieces in any way, len bytes in all, not fewer than the header's.
+ * The pieces are changed. Else as pull_frame.
+ */
+struct rte_mbuf *pull_scattered(
+	struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, uint16_t avail_idx);
 
 static __rte_always_inline void
 pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n)
@@ -75,32 +88,51 @@ pull_mbuf_init(const struct virtq *q, struct rte_mbuf *m, uint32_t pkt_len, uint
 	m->hash.rss = 0;
 }
 
-/* Make an mbuf of the len bytes in segs, without the header. NULL: dropped, counted. */
+static __rte_always_inline bool
+pull_length_fits(struct pull *p, uint32_t len)
+{
+	if (likely(len - VIRTQ_FRAME_MIN <= VIRTQ_FRAME_MAX - VIRTQ_FRAME_MIN))
+		return true;
+	pull_drop_length_slow(p, len);
+	return false;
+}
+
+/* A frame of a length that fits, whatever its header says. */
 static __rte_always_inline struct rte_mbuf *
-pull_frame(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
+pull_bytes(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
 	uint16_t avail_idx)
 {
 	struct rte_mbuf *m;
 
-	if (unlikely(len - VIRTQ_FRAME_MIN > VIRTQ_FRAME_MAX - VIRTQ_FRAME_MIN)) {
-		pull_drop_length_slow(p, len);
+	if (len > p->q->copy_max)
+		return pull_loan(p, segs, n_segs, len, avail_idx);
+	m = mbuf_stash_take(&p->small, p->n_left);
+	if (unlikely(m == NULL))
+		return pull_copy_slow(p, segs, len);
+	uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+	if (likely(n_segs == 1))
+		guest_read(dst, segs[0].data, len);
+	else
+		pull_gather_slow(dst, segs, len);
+	pull_mbuf_init(p->q, m, len, len);
+	return m;
+}
+
+/*
+ * Make an mbuf of the len bytes in segs, which followed the header hdr. NULL: dropped, counted.
+ */
+static __rte_always_inline struct rte_mbuf *
+pull_frame(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
+	uint32_t len, uint16_t avail_idx)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(!pull_length_fits(p, len)))
 		return NULL;
-	}
-	if (len > p->q->copy_max) {
-		m = pull_loan(p, segs, n_segs, len, avail_idx);
-	} else {
-		m = mbuf_stash_take(&p->small, p->n_left);
-		if (likely(m != NULL)) {
-			uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
-			if (likely(n_segs == 1))
-				guest_read(dst, segs[0].data, len);
-			else
-				pull_gather_slow(dst, segs, len);
-			pull_mbuf_init(p->q, m, len, len);
-		} else {
-			m = pull_copy_slow(p, segs, len);
-		}
-	}
+	if (likely(nethdr_is_plain(hdr)))
+		m = pull_bytes(p, segs, n_segs, len, avail_idx);
+	else
+		m = pull_offload(p, hdr, segs, n_segs, len, avail_idx);
 	if (likely(m != NULL))
 		p->bytes += len;
 	return m;

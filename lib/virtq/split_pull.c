@@ -6,7 +6,6 @@
  */
 #include <rte_prefetch.h>
 
-#include "nethdr.h"
 #include "pull_frame.h"
 #include "split_ring.h"
 
@@ -140,52 +139,15 @@ complete_burst(struct virtq *q, const struct virtq_view *view, uint32_t n)
 			view->used, (pos + q->used_off) & q->mask, q->heads[pos & q->mask], 0);
 }
 
-/* Header and frame scattered over pieces in any way. len >= the header's */
-static __rte_noinline struct rte_mbuf *
-pull_scattered(struct pull *p, const struct taken *t, uint16_t avail_idx)
-{
-	const uint32_t hdr_len = p->q->hdr_len;
-	struct chain_seg *seg = t->segs;
-	struct nethdr hdr;
-
-	if (likely(seg->len >= hdr_len)) {
-		hdr = nethdr_load(seg->data);
-		seg->data += hdr_len;
-		seg->len -= hdr_len;
-	} else {
-		uint8_t copy[NETHDR_LEN];
-		for (uint32_t i = 0; i < hdr_len; i++) {
-			if (seg->len == 0)
-				seg++;
-			copy[i] = guest_load_u8(seg->data++);
-			seg->len--;
-		}
-		hdr = nethdr_load(copy);
-	}
-	if (seg->len == 0)
-		seg++;
-	if (unlikely(nethdr_refused(hdr))) {
-		stats_drop(p->q->stats, STATS_DROP_BAD_OFFLOAD, 1);
-		return NULL;
-	}
-	return pull_frame(
-		p, seg, t->n_segs - (uint32_t)(seg - t->segs), t->len - hdr_len, avail_idx);
-}
-
 /* hdr_len is a constant in each caller. */
 static __rte_always_inline struct rte_mbuf *
 pull_one(struct pull *p, const struct taken *t, uint16_t avail_idx, const uint32_t hdr_len)
 {
 	if (unlikely(t->n_segs != 1))
-		return pull_scattered(p, t, avail_idx);
+		return pull_scattered(p, t->segs, t->n_segs, t->len, avail_idx);
 
-	struct nethdr hdr = nethdr_load(t->data);
-	if (unlikely(nethdr_refused(hdr))) {
-		stats_drop(p->q->stats, STATS_DROP_BAD_OFFLOAD, 1);
-		return NULL;
-	}
 	struct chain_seg seg = { t->data + hdr_len, t->len - hdr_len };
-	return pull_frame(p, &seg, 1, seg.len, avail_idx);
+	return pull_frame(p, nethdr_load(t->data), &seg, 1, seg.len, avail_idx);
 }
 
 /* n chains are done with, in whatever way. */

@@ -8,7 +8,7 @@
 #include <rte_prefetch.h>
 
 #include "mbuf_batch.h"
-#include "nethdr.h"
+#include "push_frame.h"
 #include "split_ring.h"
 
 /* A chain that is there: its first descriptor, and the buffer if that descriptor is all. */
@@ -83,59 +83,6 @@ offer_burst(struct push *p, uint32_t n)
 	p->q->hint = hint;
 }
 
-/* An mbuf chain into one buffer that is long enough. */
-static __rte_always_inline void
-copy_frame(uint8_t *dst, const struct rte_mbuf *m)
-{
-	do {
-		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
-		dst += m->data_len;
-		m = m->next;
-	} while (unlikely(m != NULL));
-}
-
-/* Header, for n_chains chains, and mbuf chain over pieces that hold exactly them. */
-static void
-scatter_frame(struct chain_seg seg, const struct chain_seg *next, uint32_t hdr_len,
-	uint32_t n_chains, const struct rte_mbuf *m)
-{
-	uint8_t hdr[NETHDR_LEN];
-	const uint8_t *src = hdr;
-	uint32_t left = hdr_len;
-
-	if (likely(seg.len >= hdr_len)) {
-		nethdr_store(seg.data, hdr_len, n_chains);
-		seg.data += hdr_len;
-		seg.len -= hdr_len;
-		if (seg.len == 0)
-			seg = *next++;
-		if (likely(seg.len == m->pkt_len)) {
-			copy_frame(seg.data, m);
-			return;
-		}
-		left = 0;
-	} else {
-		nethdr_store(hdr, hdr_len, n_chains);
-	}
-	for (;;) {
-		while (left > 0) {
-			if (seg.len == 0)
-				seg = *next++;
-			uint32_t part = RTE_MIN(left, seg.len);
-			guest_write(seg.data, src, part);
-			src += part;
-			left -= part;
-			seg.data += part;
-			seg.len -= part;
-		}
-		if (m == NULL)
-			return;
-		src = rte_pktmbuf_mtod(m, const uint8_t *);
-		left = m->data_len;
-		m = m->next;
-	}
-}
-
 /*
  * Gather as many chains as a frame of `need` bytes, header included, takes: one,
  * or more when they are mergeable. Writes their used entries, which are not
@@ -207,7 +154,7 @@ push_slow(struct push *p, const struct rte_mbuf *m)
 			stats_drop(q->stats, reason, 1);
 		return false;
 	}
-	scatter_frame(chain.segs[0], chain.segs + 1, q->hdr_len, n, m);
+	push_scattered(chain.segs, q->hdr_len, n, q->offloads, m);
 	p->pos += n;
 	return true;
 }
@@ -222,8 +169,7 @@ push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len)
 	if (unlikely(p->pos >= p->n_offered || o->data == NULL || need > split_desc_len(o->desc)))
 		return push_slow(p, m);
 
-	nethdr_store(o->data, hdr_len, 1);
-	copy_frame(o->data + hdr_len, m);
+	push_contiguous(o->data, hdr_len, q->offloads, m);
 	split_used_write(
 		p->view->used, (q->next_avail + p->pos + q->used_off) & q->mask, o->head, need);
 	p->pos++;
@@ -235,7 +181,7 @@ push_frames(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pk
 	const uint32_t hdr_len, enum virtq_fault *fault)
 {
 	struct push p;
-	uint32_t i, n_sent = 0;
+	uint32_t i, n_sent = 0, n_gso = 0;
 	uint64_t bytes = 0;
 
 	p.q = q;
@@ -247,9 +193,11 @@ push_frames(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pk
 
 	for (i = 0; i < n && p.fault == VIRTQ_FAULT_NONE; i++) {
 		uint32_t len = pkts[i]->pkt_len;
+		uint64_t gso = pkts[i]->ol_flags & OFFLOAD_GSO;
 		if (likely(push_one(&p, pkts[i], hdr_len))) {
 			n_sent++;
 			bytes += len;
+			n_gso += unlikely(gso != 0);
 		} else if (p.fault != VIRTQ_FAULT_NONE) {
 			break;
 		}
@@ -261,6 +209,8 @@ push_frames(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pk
 	q->next_avail += p.pos;
 	q->queue->frames += n_sent;
 	q->queue->bytes += bytes;
+	if (unlikely(n_gso > 0))
+		stats_self(q->stats)->tx_gso += n_gso;
 	split_publish(q, view, q->next_avail);
 	*fault = p.fault;
 	return n_sent;

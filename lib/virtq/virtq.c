@@ -83,6 +83,8 @@ set_features(struct virtq *q, uint64_t features)
 	q->event_idx = (features & F_EVENT_IDX) != 0;
 	q->mergeable = (features & F_MRG_RXBUF) != 0;
 	q->hdr_len = (features & (F_VERSION_1 | F_MRG_RXBUF)) ? NETHDR_LEN : NETHDR_LEN_LEGACY;
+	q->offloads = q->dir == VIRTQ_PULL ? nethdr_host_offloads(features)
+					   : nethdr_guest_offloads(features);
 }
 
 /* A frame on loan has one mbuf of pool_loan at least, and one avail entry. */
@@ -345,6 +347,13 @@ uint16_t
 virtq_size(const struct virtq *q)
 {
 	return q->size;
+}
+
+uint64_t
+virtq_push_offloads(const struct virtq *q)
+{
+	assert(q->dir == VIRTQ_PUSH);
+	return q->offloads;
 }
 
 void

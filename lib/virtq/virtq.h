@@ -34,20 +34,22 @@
 
 #include "base.h"
 #include "gmem.h"
+#include "offload.h"
 #include "stats.h"
 
 #define VIRTQ_SIZE_MAX	32768 /* entries (2.7: power of two) */
 #define VIRTQ_CHAIN_MAX 1024  /* descriptors of a chain, and of an indirect table's; QEMU's limit */
 #define VIRTQ_SNAPSHOT	128   /* bytes of a loaned frame that are private */
 #define VIRTQ_SEGS_MAX	32    /* guest buffers of a frame that may be lent; more are copied */
-#define VIRTQ_FRAME_MAX 65550 /* longest frame: 65532 bytes of IP behind a header with a tag */
+#define VIRTQ_FRAME_MAX 65593 /* longest frame: 65535 bytes after the IPv6 and a tagged header */
 #define VIRTQ_FRAME_MIN 14    /* an Ethernet header */
 
 /*
  * Features that change how a ring is read. What a session negotiated
  * is passed as it is; virtq looks at: VIRTIO_F_VERSION_1 and
  * VIRTIO_NET_F_MRG_RXBUF (header of 12 bytes instead of 10),
- * VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX.
+ * VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX, and the offloads: VIRTIO_NET_F_CSUM and
+ * HOST_* on pull, GUEST_* on push.
  */
 
 /* X(enumerator, name, sentence) */
@@ -175,6 +177,11 @@ enum virtq_fault virtq_fault(const struct virtq *q);
 bool virtq_enabled(const struct virtq *q);
 uint32_t virtq_loans(const struct virtq *q); /* frames on loan */
 uint16_t virtq_size(const struct virtq *q);
+/*
+ * OFFLOAD_* that the guest can do itself: a frame that is pushed may need these. Constant for the
+ * ring's life.
+ */
+uint64_t virtq_push_offloads(const struct virtq *q);
 /* Control or owner: mark broken from outside (memory lost). The first fault stays. */
 void virtq_break(struct virtq *q, enum virtq_fault fault);
 
@@ -182,13 +189,14 @@ void virtq_break(struct virtq *q, enum virtq_fault fault);
  * Owner: first retires finished loans in ring order and publishes them, then takes up to n
  * (at most BASE_BURST) frames. Returns how many mbufs were stored in pkts. Each
  * has port set, its first VIRTQ_SNAPSHOT bytes (or all, if shorter) in the first
- * segment, and RTE_MBUF_HAS_EXTBUF on segments that are loans.
+ * segment, and RTE_MBUF_HAS_EXTBUF on segments that are loans. What is left to do on a frame is
+ * noted on it and checked (offload.h); all headers that concerns are in the first segment.
  */
 uint16_t virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 
 /*
  * Owner or under its lock: push and free n frames, at most BASE_BURST; returns how many reached
- * the guest. The others are counted.
+ * the guest. The others are counted. None needs an offload that virtq_push_offloads lacks.
  */
 uint16_t virtq_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 

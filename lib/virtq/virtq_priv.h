@@ -51,6 +51,7 @@ struct virtq {
 	/* Immutable after virtq_create. */
 	bool indirect, event_idx, mergeable;
 	uint8_t hdr_len;
+	uint64_t offloads; /* pull: that the guest may ask for; push: that it can do itself */
 	uint16_t copy_max; /* frames up to this many bytes are copied */
 	uint16_t used_off; /* used index minus avail index of the same frame */
 	uint32_t size, mask;

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "push_frame.h"
+
+void
+push_scattered(const struct chain_seg *segs, uint32_t hdr_len, uint32_t n_chains, uint64_t offloads,
+	const struct rte_mbuf *m)
+{
+	const struct nethdr values = nethdr_make(m, offloads);
+	struct chain_seg seg = segs[0];
+	const struct chain_seg *next = segs + 1;
+	uint8_t hdr[NETHDR_LEN];
+	const uint8_t *src = hdr;
+	uint32_t left = hdr_len;
+
+	if (likely(seg.len >= hdr_len)) {
+		nethdr_store(seg.data, hdr_len, n_chains, values);
+		seg.data += hdr_len;
+		seg.len -= hdr_len;
+		if (seg.len == 0)
+			seg = *next++;
+		if (likely(seg.len == m->pkt_len)) {
+			push_copy(seg.data, m);
+			return;
+		}
+		left = 0;
+	} else {
+		nethdr_store(hdr, hdr_len, n_chains, values);
+	}
+	for (;;) {
+		while (left > 0) {
+			if (seg.len == 0)
+				seg = *next++;
+			uint32_t part = RTE_MIN(left, seg.len);
+			guest_write(seg.data, src, part);
+			src += part;
+			left -= part;
+			seg.data += part;
+			seg.len -= part;
+		}
+		if (m == NULL)
+			return;
+		src = rte_pktmbuf_mtod(m, const uint8_t *);
+		left = m->data_len;
+		m = m->next;
+	}
+}
