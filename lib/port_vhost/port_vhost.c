@@ -7,6 +7,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <rte_random.h>
 
 #include "pv_priv.h"
 
@@ -108,7 +109,8 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	LIST_INIT(&pv->zombies);
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
 		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
-	pv_views_init(&pv->views, pv->n_queues, env->n_workers, pv_drain_left, pv);
+	pv->flow_key = rte_rand();
+	pv_views_init(&pv->views, pv->n_queues, pv_drain_left, pv);
 
 	int ret = socket_path(pv, env->socket_dir, conf_string(cs, "socket"), err);
 	if (ret == 0) {

@@ -12,9 +12,9 @@
  * wait for their predecessors.
  *
  * Threads: sessions and ring life are control's. Workers read one published,
- * immutable view of the port's rings per burst. A worker sends into tx queue (worker mod
- * enabled queues); a queue is locked only when several workers use it, and every
- * change of that mapping goes through a state in which all are locked.
+ * immutable view of the port's rings per burst. A frame goes into the tx queue that its flow
+ * has among those that are ready (pv_flow.h), whatever worker brings it: a flow stays in
+ * order. With several workers each locks a queue for its part of a burst.
  *
  * Faults: a broken ring is told once, with port, ring and reason (last_error, the
  * ring's err fd), and the others go on. Lost memory breaks all rings and ends the session.

@@ -360,17 +360,6 @@ a_socket_path_that_is_too_long_is_refused_with_words(void **state)
 	assert_non_null(strstr(err, "vm.sock"));
 }
 
-static int
-make_pools(void)
-{
-	unit.env.pools.small = rte_pktmbuf_pool_create(
-		"small", 511, 0, 0, RTE_PKTMBUF_HEADROOM + VIRTQ_COPYBREAK_MAX, SOCKET_ID_ANY);
-	unit.env.pools.loan = rte_pktmbuf_pool_create("loan", 511, 0, 0, 0, SOCKET_ID_ANY);
-	unit.env.pools.data = rte_pktmbuf_pool_create(
-		"data", 511, 0, 0, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
-	return unit.env.pools.small && unit.env.pools.loan && unit.env.pools.data ? 0 : -1;
-}
-
 int
 main(void)
 {
@@ -394,7 +383,7 @@ main(void)
 		port_test(sixteen_ports_need_little_memory),
 		port_test(a_socket_path_that_is_too_long_is_refused_with_words),
 	};
-	if (unit_eal_init("0") < 0 || make_pools() < 0)
+	if (unit_eal_init("0") < 0 || unit_pools() < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

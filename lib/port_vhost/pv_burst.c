@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "pv_flow.h"
 #include "pv_priv.h"
 
 uint16_t
@@ -9,22 +10,61 @@ pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t 
 	return likely(q != NULL) ? virtq_pull_burst(q, pkts, n) : 0;
 }
 
+static inline uint16_t
+push(const struct port_vhost *pv, const struct pv_view *view, uint32_t i, struct rte_mbuf **pkts,
+	uint16_t n)
+{
+	uint16_t n_sent;
+
+	/* Alone, a worker meets nobody; control touches no ring that is in a view. */
+	if (pv->env.n_workers <= 1)
+		return virtq_push_burst(view->tx[i].q, pkts, n);
+	rte_spinlock_lock(view->tx[i].lock);
+	n_sent = virtq_push_burst(view->tx[i].q, pkts, n);
+	rte_spinlock_unlock(view->tx[i].lock);
+	return n_sent;
+}
+
+/* To each ring the frames of its flows, in their order. */
+static uint16_t
+push_spread(
+	const struct port_vhost *pv, const struct pv_view *view, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rte_mbuf *some[BASE_BURST];
+	uint8_t to[BASE_BURST];
+	uint16_t n_sent = 0;
+	uint32_t left;
+
+	static_assert(BASE_BURST <= 32 && BASE_QUEUES_MAX <= 1 << 8, "bits of left, values of to");
+	for (uint16_t i = 0; i < n; i++)
+		to[i] = pv_flow_place(pv_flow_hash(pkts[i], pv->flow_key), view->n_tx);
+	for (left = RTE_BIT64(n) - 1; left != 0;) {
+		uint8_t ring = to[__builtin_ctz(left)];
+		uint16_t n_some = 0;
+		for (uint32_t bits = left; bits != 0; bits &= bits - 1) {
+			uint32_t i = __builtin_ctz(bits);
+			if (to[i] != ring)
+				continue;
+			some[n_some++] = pkts[i];
+			left &= ~RTE_BIT32(i);
+		}
+		n_sent += push(pv, view, ring, some, n_some);
+	}
+	return n_sent;
+}
+
 uint16_t
 pv_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct pv_view *view = pv_view_get(&pv_of(port)->views);
-	unsigned int w = base_worker_self;
-	uint16_t n_sent;
+	const struct port_vhost *pv = pv_of(port);
+	const struct pv_view *view = pv_view_get(&pv->views);
 
-	if (unlikely(view->tx[w].q == NULL)) {
-		stats_drop(port->stats, STATS_DROP_NOT_READY, n);
-		rte_pktmbuf_free_bulk(pkts, n);
-		return 0;
-	}
-	if (!view->tx[w].locked)
-		return virtq_push_burst(view->tx[w].q, pkts, n);
-	rte_spinlock_lock(view->tx[w].lock);
-	n_sent = virtq_push_burst(view->tx[w].q, pkts, n);
-	rte_spinlock_unlock(view->tx[w].lock);
-	return n_sent;
+	assert(n > 0 && n <= BASE_BURST);
+	if (likely(view->n_tx == 1))
+		return push(pv, view, 0, pkts, n);
+	if (view->n_tx > 1)
+		return push_spread(pv, view, pkts, n);
+	stats_drop(port->stats, STATS_DROP_NOT_READY, n);
+	rte_pktmbuf_free_bulk(pkts, n);
+	return 0;
 }

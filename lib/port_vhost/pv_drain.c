@@ -89,9 +89,7 @@ pv_drain_left(void *ctx)
 		struct pv_ring *ring = pv->slots[i].leaving;
 		if (ring == NULL || ring->draining)
 			continue;
-		if (ring->n_graces > 0)
-			ring->n_graces--;
-		if (ring->n_graces > 0 || pv_views_hold(&pv->views, ring->q))
+		if (pv->views.seen < ring->gone_at)
 			continue;
 		ring->draining = true;
 		ring->deadline_ms = now_ms() + PORT_VHOST_DRAIN_MS;

@@ -17,11 +17,11 @@ struct rte_tel_data;
 
 /* One incarnation of a ring. It runs, leaves the view, drains, is gone or a zombie. */
 struct pv_ring {
-	rte_spinlock_t lock BASE_CACHE_ALIGNED; /* tx: workers take it where the view says so */
+	rte_spinlock_t lock BASE_CACHE_ALIGNED; /* tx: of workers, if there are several */
 
 	/* Control's. */
 	struct virtq *q BASE_CACHE_ALIGNED;
-	uint8_t n_graces;     /* leaving: calls of pv_drain_left before it may be touched */
+	uint64_t gone_at;     /* leaving: version of the view that is without it */
 	bool draining;	      /* no worker sees it any more */
 	bool report;	      /* the session waits for its end */
 	bool fault_seen;      /* logged */
@@ -48,6 +48,7 @@ struct port_vhost {
 	struct port_env env;
 	uint16_t n_queues; /* in each direction; twice as many slots */
 	uint16_t copybreak, loan_cap;
+	uint32_t flow_key; /* pv_flow_hash */
 	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 	/* Control's. */

@@ -9,8 +9,11 @@
 #include "pv_priv.h"
 #include "quiesce.h"
 
-/* What follows from rings that came, went, broke or changed their enable bit. */
-static void
+/*
+ * What follows from rings that came, went, broke or changed their enable bit. Returns the version
+ * of the view in which it is so.
+ */
+static uint64_t
 rings_changed(struct port_vhost *pv)
 {
 	bool up = false, moved = false;
@@ -34,9 +37,10 @@ rings_changed(struct port_vhost *pv)
 		up |= slot->ring != NULL;
 	}
 	__atomic_store_n(&pv->port.up, up, __ATOMIC_RELAXED);
-	pv_views_change(&pv->views);
+	uint64_t version = pv_views_change(&pv->views);
 	if (moved)
 		port_queues_changed(&pv->port);
+	return version;
 }
 
 /*
@@ -187,16 +191,11 @@ pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
 		return;
 	}
 	assert(slot->leaving == NULL);
-	/*
-	 * A grace period that is under way began before this, and maybe before
-	 * what is still deferred for this ring (old_view_release, old_call_close): only
-	 * the one after it ends later than they do.
-	 */
-	ring->n_graces = pv->views.waiting ? 2 : 1;
 	ring->report = report;
 	slot->ring = NULL;
 	slot->leaving = ring;
-	rings_changed(pv);
+	/* Later than all that is deferred for it (old_view_release, old_call_close). */
+	ring->gone_at = rings_changed(pv);
 }
 
 void

@@ -20,11 +20,12 @@
 #include "quiesce.h"
 #include "unit.h"
 
-#define UNIT_MEM  (1 << 20)
-#define UNIT_UVA  UINT64_C(0x7f0000000000)
-#define UNIT_SIZE 8 /* entries of a ring */
-#define UNIT_HDR  sizeof(struct virtio_net_hdr_mrg_rxbuf)
-#define UNIT_BUF  2048
+#define UNIT_MEM   (1 << 20)
+#define UNIT_UVA   UINT64_C(0x7f0000000000)
+#define UNIT_SIZE  8 /* entries of a ring */
+#define UNIT_HDR   sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define UNIT_BUF   2048
+#define UNIT_RINGS (UNIT_MEM / 65536)
 
 /* Ring `index` has its parts and its buffers in its own 64 KiB. */
 #define UNIT_DESC(index)  ((index)*65536U)
@@ -42,11 +43,14 @@ struct unit {
 	int memfd;
 	uint8_t *mem; /* the guest's own mapping */
 	struct gmem_gen *gen;
-	uint16_t avail[4]; /* what the guest offered on each ring */
+	uint16_t avail[UNIT_RINGS]; /* what the guest offered on each ring */
 	unsigned int n_queue_changes, n_downs, n_announced;
 };
 
 static struct unit unit;
+/* The config of its port; a test program may have another. */
+static const char *unit_text = "[port vm]\ntype = vhost-user\nsocket = vm.sock\n";
+static unsigned int unit_workers = 1;
 
 static inline void
 unit_queues_changed(struct port *port)
@@ -199,6 +203,18 @@ unit_frame(uint16_t len)
 	return m;
 }
 
+/* Once, before the first test. */
+static inline int
+unit_pools(void)
+{
+	unit.env.pools.small = rte_pktmbuf_pool_create(
+		"small", 511, 0, 0, RTE_PKTMBUF_HEADROOM + VIRTQ_COPYBREAK_MAX, SOCKET_ID_ANY);
+	unit.env.pools.loan = rte_pktmbuf_pool_create("loan", 511, 0, 0, 0, SOCKET_ID_ANY);
+	unit.env.pools.data = rte_pktmbuf_pool_create(
+		"data", 511, 0, 0, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
+	return unit.env.pools.small && unit.env.pools.loan && unit.env.pools.data ? 0 : -1;
+}
+
 static inline int
 unit_setup(void **state)
 {
@@ -208,12 +224,12 @@ unit_setup(void **state)
 
 	memset(&unit, 0, sizeof(unit));
 	strcpy(unit.dir, "/tmp/pv-unit-XXXXXX");
-	if (mkdtemp(unit.dir) == NULL || quiesce_init(1) < 0)
+	if (mkdtemp(unit.dir) == NULL || quiesce_init(unit_workers) < 0)
 		return -1;
 	quiesce_worker_online(0);
 	unit.base = event_base_new();
-	unit.env = (struct port_env){ unit.base, unit.dir, 1, pools };
-	unit.conf = unit_conf("[port vm]\ntype = vhost-user\nsocket = vm.sock\n");
+	unit.env = (struct port_env){ unit.base, unit.dir, unit_workers, pools };
+	unit.conf = unit_conf(unit_text);
 	port_set_events(&unit_events);
 	if (port_vhost_ops.create(conf_port(unit.conf, 0), &unit.env, &unit.port, err) < 0 ||
 		port_add(unit.port) < 0 || port_vhost_ops.start(unit.port, err) < 0)

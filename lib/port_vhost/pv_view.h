@@ -8,10 +8,9 @@
  * replaced one grace period after the one before, so two buffers are
  * enough and a change can never fail.
  *
- * While a version is replaced, workers use two mappings of workers to transmit
- * rings at once. A ring that one worker has to itself in the old mapping and another
- * one uses in the new would have two users, one of them without the lock. So
- * a mapping only ever changes between versions that lock all rings.
+ * Any worker may send into any transmit ring, so each has a lock, and while a version is
+ * replaced no two workers disagree about it: a lock belongs to its ring, not to a version. With
+ * one worker nobody locks.
  *
  * It knows no ring: they are pointers here.
  * Threads: control, but for pv_view_get.
@@ -25,7 +24,7 @@
 
 struct virtq;
 
-/* How good a transmit ring is. Workers are spread over the best there are. */
+/* How good a transmit ring is. Flows are spread over the best there are. */
 enum pv_tx_use {
 	PV_TX_NONE = 0, /* not running */
 	PV_TX_DISABLED, /* running, takes frames only to count them */
@@ -44,19 +43,21 @@ struct pv_wish {
 
 struct pv_view {
 	struct virtq *rx[BASE_QUEUES_MAX];
+	uint32_t n_tx; /* 0: no ring to send into */
 	struct {
-		struct virtq *q;      /* NULL: no ring to send into */
-		rte_spinlock_t *lock; /* of that ring */
-		bool locked;	      /* other workers may use it as well */
-	} tx[BASE_WORKERS_MAX];	      /* by worker */
+		struct virtq *q;
+		rte_spinlock_t *lock;
+	} tx[BASE_QUEUES_MAX]; /* [0, n_tx), by ascending queue */
 };
 
 struct pv_views {
 	struct pv_view *current; /* written by control with release, read by workers */
 	struct pv_wish wish;	 /* control writes, then calls pv_views_change */
-	unsigned int n_queues, n_workers;
-	bool waiting; /* for a grace period */
-	bool again;   /* another one is wanted after it */
+	unsigned int n_queues;
+	uint64_t published; /* number of `current` */
+	uint64_t seen;	    /* every worker sees this version or a later one */
+	bool waiting;	    /* for a grace period */
+	bool again;	    /* another one is wanted after it */
 	void (*on_grace)(void *ctx);
 	void *ctx;
 	struct pv_view versions[2];
@@ -66,16 +67,16 @@ struct pv_views {
  * on_grace is called on control each time that every worker sees `current` and none anything
  * older. It may change the wish.
  */
-void pv_views_init(struct pv_views *v, unsigned int n_queues, unsigned int n_workers,
-	void (*on_grace)(void *ctx), void *ctx);
+void pv_views_init(
+	struct pv_views *v, unsigned int n_queues, void (*on_grace)(void *ctx), void *ctx);
 
 /*
- * The wish changed: publish it, in as many steps as that takes. on_grace is called at
- * least once later, also if there is nothing to publish.
+ * The wish changed: publish it, now or after the grace period that is under way. Returns the
+ * number of that version: an on_grace that finds v->seen there comes after everything that was
+ * deferred before this call, and no worker uses what left the wish any more. It will come,
+ * also if nothing changed.
  */
-void pv_views_change(struct pv_views *v);
-/* Does the version that was published last use this ring? */
-bool pv_views_hold(const struct pv_views *v, const struct virtq *q);
+uint64_t pv_views_change(struct pv_views *v);
 
 /* Worker: valid until its next quiesce_checkpoint. */
 static inline const struct pv_view *

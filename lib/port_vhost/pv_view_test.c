@@ -13,7 +13,8 @@ static char rings[2 * QUEUES];
 static rte_spinlock_t locks[QUEUES];
 static struct pv_views views;
 static const struct pv_view *held[WORKERS]; /* what each worker uses at the moment */
-static unsigned int n_workers, n_graces;
+static unsigned int n_graces;
+static void (*at_grace)(void);
 
 static struct virtq *
 tx_ring(unsigned int i)
@@ -36,39 +37,11 @@ wish_tx(unsigned int i, enum pv_tx_use use)
 }
 
 static void
-count_grace(void *ctx)
+on_grace(void *ctx)
 {
 	n_graces++;
-}
-
-static void
-set_up(unsigned int workers)
-{
-	n_workers = workers;
-	n_graces = 0;
-	pv_views_init(&views, QUEUES, workers, count_grace, NULL);
-	for (unsigned int w = 0; w < WORKERS; w++) {
-		if (w < workers)
-			quiesce_worker_online(w);
-		else
-			quiesce_worker_offline(w);
-		held[w] = w < workers ? pv_view_get(&views) : NULL;
-	}
-}
-
-/* Two workers never use one ring unless both lock it, whichever version each has got hold of. */
-static void
-assert_no_ring_has_two_users_without_lock(void)
-{
-	for (unsigned int a = 0; a < n_workers; a++) {
-		for (unsigned int b = 0; b < a; b++) {
-			if (held[a]->tx[a].q == NULL || held[a]->tx[a].q != held[b]->tx[b].q)
-				continue;
-			assert_true(held[a]->tx[a].locked);
-			assert_true(held[b]->tx[b].locked);
-			assert_ptr_equal(held[a]->tx[a].lock, held[b]->tx[b].lock);
-		}
-	}
+	if (at_grace != NULL)
+		at_grace();
 }
 
 /* A worker ends its burst and begins the next. */
@@ -77,184 +50,201 @@ worker_pass(unsigned int w)
 {
 	quiesce_checkpoint(w);
 	held[w] = pv_view_get(&views);
-	assert_no_ring_has_two_users_without_lock();
 }
 
 static void
 settle(void)
 {
 	for (int i = 0; i < 20 && quiesce_poll() > 0; i++)
-		for (unsigned int w = 0; w < n_workers; w++)
+		for (unsigned int w = 0; w < WORKERS; w++)
 			worker_pass(w);
 	assert_int_equal(quiesce_poll(), 0);
 	assert_false(views.waiting);
 }
 
-static void
-workers_are_spread_over_the_enabled_rings(void **state)
+static bool
+uses(const struct pv_view *view, const struct virtq *q)
 {
-	set_up(WORKERS);
+	for (unsigned int i = 0; i < QUEUES; i++)
+		if (view->rx[i] == q)
+			return true;
+	for (unsigned int i = 0; i < view->n_tx; i++)
+		if (view->tx[i].q == q)
+			return true;
+	return false;
+}
+
+static void
+only_the_best_rings_are_sent_into(void **state)
+{
+	const struct pv_view *view;
+
+	pv_views_change(&views);
+	assert_int_equal(pv_view_get(&views)->n_tx, 0);
+	settle();
 	wish_tx(1, PV_TX_READY);
 	wish_tx(3, PV_TX_READY);
 	wish_tx(4, PV_TX_DISABLED);
+	wish_tx(5, PV_TX_BROKEN);
 	pv_views_change(&views);
+	view = pv_view_get(&views);
+	assert_int_equal(view->n_tx, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_ptr_equal(view->tx[i].q, tx_ring(i ? 3 : 1));
+		assert_ptr_equal(view->tx[i].lock, &locks[i ? 3 : 1]);
+	}
 	settle();
-	const struct pv_view *view = pv_view_get(&views);
-	for (unsigned int w = 0; w < WORKERS; w++) {
-		assert_ptr_equal(view->tx[w].q, tx_ring(w % 2 ? 3 : 1));
-		assert_ptr_equal(view->tx[w].lock, &locks[w % 2 ? 3 : 1]);
-		assert_true(view->tx[w].locked);
+}
+
+static void
+frames_go_to_a_bad_ring_only_where_there_is_no_better_one(void **state)
+{
+	static const struct {
+		enum pv_tx_use use[2];
+		unsigned int ring;
+	} steps[] = {
+		{ { PV_TX_BROKEN, PV_TX_READY }, 1 },
+		{ { PV_TX_BROKEN, PV_TX_DISABLED }, 0 },
+		{ { PV_TX_NONE, PV_TX_DISABLED }, 1 },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(steps); i++) {
+		wish_tx(0, steps[i].use[0]);
+		wish_tx(1, steps[i].use[1]);
+		pv_views_change(&views);
+		settle();
+		assert_int_equal(pv_view_get(&views)->n_tx, 1);
+		assert_ptr_equal(pv_view_get(&views)->tx[0].q, tx_ring(steps[i].ring));
 	}
 }
 
 static void
-a_ring_is_locked_only_where_workers_share_it(void **state)
+a_change_is_seen_at_once_and_the_next_one_after_a_grace_period(void **state)
 {
-	set_up(WORKERS);
-	for (unsigned int i = 0; i < 3; i++)
-		wish_tx(i, PV_TX_READY);
-	pv_views_change(&views);
-	settle();
-	/* Workers 0 and 3 share ring 0. */
-	assert_true(pv_view_get(&views)->tx[0].locked);
-	assert_false(pv_view_get(&views)->tx[1].locked);
-	assert_false(pv_view_get(&views)->tx[2].locked);
-	assert_true(pv_view_get(&views)->tx[3].locked);
-
-	wish_tx(3, PV_TX_READY);
-	wish_tx(4, PV_TX_READY);
-	pv_views_change(&views);
-	settle();
-	for (unsigned int w = 0; w < WORKERS; w++) {
-		assert_ptr_equal(pv_view_get(&views)->tx[w].q, tx_ring(w));
-		assert_false(pv_view_get(&views)->tx[w].locked);
-	}
-}
-
-static void
-a_broken_ring_is_avoided_while_a_sound_one_is_left(void **state)
-{
-	set_up(1);
-	wish_tx(0, PV_TX_BROKEN);
-	wish_tx(1, PV_TX_READY);
-	pv_views_change(&views);
-	settle();
-	assert_ptr_equal(pv_view_get(&views)->tx[0].q, tx_ring(1));
-	wish_tx(1, PV_TX_DISABLED);
-	pv_views_change(&views);
-	settle();
-	assert_ptr_equal(pv_view_get(&views)->tx[0].q, tx_ring(0));
-	wish_tx(0, PV_TX_NONE);
-	pv_views_change(&views);
-	settle();
-	assert_ptr_equal(pv_view_get(&views)->tx[0].q, tx_ring(1));
-	wish_tx(1, PV_TX_NONE);
-	pv_views_change(&views);
-	settle();
-	assert_null(pv_view_get(&views)->tx[0].q);
-}
-
-static void
-one_worker_sees_every_change_in_one_step_and_without_lock(void **state)
-{
-	set_up(1);
 	wish_tx(0, PV_TX_READY);
 	views.wish.rx[2] = rx_ring(2);
-	pv_views_change(&views);
-	assert_ptr_equal(pv_view_get(&views)->tx[0].q, tx_ring(0));
+	uint64_t first = pv_views_change(&views);
+	assert_true(uses(pv_view_get(&views), tx_ring(0)));
 	assert_ptr_equal(pv_view_get(&views)->rx[2], rx_ring(2));
-	assert_false(pv_view_get(&views)->tx[0].locked);
+	assert_true(views.seen < first);
+
+	wish_tx(1, PV_TX_READY);
+	uint64_t second = pv_views_change(&views);
+	wish_tx(2, PV_TX_READY);
+	assert_int_equal(pv_views_change(&views), second);
+	assert_true(second > first);
+	assert_false(uses(pv_view_get(&views), tx_ring(1)));
 	settle();
-	assert_int_equal(n_graces, 1);
+	assert_true(uses(pv_view_get(&views), tx_ring(1)));
+	assert_true(uses(pv_view_get(&views), tx_ring(2)));
+	assert_int_equal(views.seen, second);
+	assert_int_equal(n_graces, 2);
 }
 
 static void
-a_ring_that_left_is_held_until_all_workers_have_passed(void **state)
+a_ring_that_left_is_seen_by_nobody_once_its_version_is(void **state)
 {
-	set_up(2);
 	wish_tx(0, PV_TX_READY);
 	views.wish.rx[0] = rx_ring(0);
 	pv_views_change(&views);
 	settle();
-	assert_true(pv_views_hold(&views, tx_ring(0)));
-	assert_true(pv_views_hold(&views, rx_ring(0)));
 
-	n_graces = 0;
 	wish_tx(0, PV_TX_NONE);
 	views.wish.rx[0] = NULL;
-	pv_views_change(&views);
+	uint64_t gone = pv_views_change(&views);
 	/* Worker 1 is in the middle of a burst. */
 	for (int i = 0; i < 10; i++) {
 		worker_pass(0);
+		worker_pass(2);
+		worker_pass(3);
 		quiesce_poll();
 	}
-	assert_int_equal(n_graces, 0);
+	assert_true(views.seen < gone);
+	assert_true(uses(held[1], tx_ring(0)));
 	settle();
-	assert_true(n_graces > 0);
-	assert_false(pv_views_hold(&views, tx_ring(0)));
-	assert_false(pv_views_hold(&views, rx_ring(0)));
+	assert_int_equal(views.seen, gone);
 }
 
 static void
 a_change_without_effect_still_brings_a_grace_period(void **state)
 {
-	set_up(2);
-	pv_views_change(&views);
+	uint64_t version = pv_views_change(&views);
+
 	settle();
 	assert_int_equal(n_graces, 1);
+	assert_int_equal(views.seen, version);
+}
+
+static uint64_t gone_at;
+
+static void
+drop_ring_0(void)
+{
+	at_grace = NULL;
+	wish_tx(0, PV_TX_NONE);
+	gone_at = pv_views_change(&views);
+	assert_true(views.seen < gone_at);
 }
 
 static void
-a_receive_ring_comes_without_disturbing_the_transmit_mapping(void **state)
+a_change_made_at_a_grace_period_gets_one_of_its_own(void **state)
 {
-	set_up(2);
 	wish_tx(0, PV_TX_READY);
-	wish_tx(1, PV_TX_READY);
+	at_grace = drop_ring_0;
 	pv_views_change(&views);
 	settle();
-	views.wish.rx[5] = rx_ring(5);
-	pv_views_change(&views);
-	assert_ptr_equal(pv_view_get(&views)->rx[5], rx_ring(5));
-	assert_false(pv_view_get(&views)->tx[0].locked);
-	settle();
+	assert_int_equal(pv_view_get(&views)->n_tx, 0);
+	assert_int_equal(views.seen, gone_at);
 }
 
-/*
- * The transition of any mapping into any other, changed again at any moment, seen by workers of any
- * speed.
- */
+/* Any change, changed again at any moment, seen by workers of any speed. */
 static void
-no_sequence_of_changes_lets_two_workers_into_one_ring(void **state)
+no_worker_uses_a_ring_whose_absence_all_have_seen(void **state)
 {
-	unsigned int seed = 1, n_unlocked = 0;
+	uint64_t gone[QUEUES] = { 0 }; /* 0: it is there */
+	unsigned int seed = 1, n_checked = 0;
 
-	for (unsigned int workers = 2; workers <= WORKERS; workers++) {
-		set_up(workers);
-		for (int round = 0; round < 3000; round++) {
-			unsigned int what = rand_r(&seed) % 16;
-			if (what < 3) {
-				wish_tx(rand_r(&seed) % QUEUES, rand_r(&seed) % (PV_TX_READY + 1));
-				pv_views_change(&views);
-				assert_no_ring_has_two_users_without_lock();
-			} else if (what == 3) {
-				settle();
-				for (unsigned int w = 0; w < workers; w++)
-					n_unlocked += held[w]->tx[w].q && !held[w]->tx[w].locked;
-			} else {
-				worker_pass(rand_r(&seed) % workers);
-				quiesce_poll();
-			}
+	for (unsigned int i = 0; i < QUEUES; i++)
+		wish_tx(i, PV_TX_READY);
+	pv_views_change(&views);
+	for (int round = 0; round < 10000; round++) {
+		unsigned int i = rand_r(&seed) % QUEUES;
+		if (rand_r(&seed) % 8 != 0) {
+			worker_pass(rand_r(&seed) % WORKERS);
+			quiesce_poll();
+		} else if (gone[i] == 0) {
+			wish_tx(i, PV_TX_NONE);
+			gone[i] = pv_views_change(&views);
+		} else if (gone[i] <= views.seen) {
+			gone[i] = 0;
+			wish_tx(i, PV_TX_READY);
+			pv_views_change(&views);
 		}
-		settle();
+		for (i = 0; i < QUEUES; i++) {
+			if (gone[i] == 0 || gone[i] > views.seen)
+				continue;
+			n_checked++;
+			for (unsigned int w = 0; w < WORKERS; w++)
+				assert_false(uses(held[w], tx_ring(i)));
+		}
 	}
-	/* Else the locks prove nothing. */
-	assert_true(n_unlocked > 100);
+	assert_true(n_checked > 1000);
+	settle();
 }
 
 static int
 setup(void **state)
 {
-	return quiesce_init(WORKERS);
+	if (quiesce_init(WORKERS) < 0)
+		return -1;
+	n_graces = 0;
+	at_grace = NULL;
+	pv_views_init(&views, QUEUES, on_grace, NULL);
+	for (unsigned int w = 0; w < WORKERS; w++) {
+		quiesce_worker_online(w);
+		held[w] = pv_view_get(&views);
+	}
+	return 0;
 }
 
 static int
@@ -271,14 +261,13 @@ main(void)
 {
 #define view_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		view_test(workers_are_spread_over_the_enabled_rings),
-		view_test(a_ring_is_locked_only_where_workers_share_it),
-		view_test(a_broken_ring_is_avoided_while_a_sound_one_is_left),
-		view_test(one_worker_sees_every_change_in_one_step_and_without_lock),
-		view_test(a_ring_that_left_is_held_until_all_workers_have_passed),
+		view_test(only_the_best_rings_are_sent_into),
+		view_test(frames_go_to_a_bad_ring_only_where_there_is_no_better_one),
+		view_test(a_change_is_seen_at_once_and_the_next_one_after_a_grace_period),
+		view_test(a_ring_that_left_is_seen_by_nobody_once_its_version_is),
 		view_test(a_change_without_effect_still_brings_a_grace_period),
-		view_test(a_receive_ring_comes_without_disturbing_the_transmit_mapping),
-		view_test(no_sequence_of_changes_lets_two_workers_into_one_ring),
+		view_test(a_change_made_at_a_grace_period_gets_one_of_its_own),
+		view_test(no_worker_uses_a_ring_whose_absence_all_have_seen),
 	};
 	if (unit_eal_init("0") < 0)
 		return 1;
