@@ -96,8 +96,8 @@ bool offload_parse(const struct rte_mbuf *m, struct offload_layers *out);
 enum stats_drop offload_check(struct rte_mbuf *m, uint64_t flags, struct offload o);
 
 /*
- * Bytes at the start of the frame that offload_check and all that follow look at, at the most: so many
- * have to be private. Pure.
+ * Bytes at the start of the frame that offload_check and all that follow look at, at the most: so
+ * many have to be private. Pure.
  */
 static inline uint32_t
 offload_private_len(uint64_t flags, struct offload o)
@@ -148,8 +148,8 @@ struct offload_pools {
  * (csum_computed, segmented, segments), both on `stats`: the receiver's.
  *
  * frame_max: bytes of the longest untagged frame that the receiver takes, UINT32_MAX if there is no
- * limit; a VLAN tag may come on top. Of a frame that is given on whole to be cut up by the receiver, its
- * segments count.
+ * limit; a VLAN tag may come on top. Of a frame that is given on whole to be cut up by the
+ * receiver, its segments count.
  *
  * Drops: TOO_BIG, TOO_MANY_SEGMENTS, TX_NO_MBUF, BAD_GSO (headers that only the sender's own stack
  * could cut up: an IPv6 routing header).

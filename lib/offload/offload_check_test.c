@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "offload_unit.h"
 
-static struct unit_frame f;
+static struct frame f;
 
 /* Frames that are all of them right, in many shapes, and what each is. */
 struct shape {
-	struct unit_spec spec;
+	struct frame_spec spec;
 	uint64_t gso;
 };
 
@@ -46,8 +46,8 @@ every_kind_of_frame_is_taken_by_its_own_name_only(void **state)
 
 	for (unsigned int i = 0; i < RTE_DIM(shapes); i++) {
 		const struct shape *s = &shapes[i];
-		unit_build(&f, &s->spec);
-		struct offload o = unit_offload(&f, s->spec.tcp, 1000);
+		frame_build(&f, &s->spec);
+		struct offload o = frame_offload(&f, s->spec.tcp, 1000);
 		for (unsigned int k = 0; k < RTE_DIM(kinds); k++) {
 			/* A datagram may be cut in two ways. */
 			bool fits = kinds[k] == s->gso || (!s->spec.tcp && kinds[k] == OFFLOAD_UFO);
@@ -66,8 +66,8 @@ headers_are_measured_whatever_the_sender_says(void **state)
 {
 	for (unsigned int i = 0; i < RTE_DIM(shapes); i++) {
 		const struct shape *s = &shapes[i];
-		unit_build(&f, &s->spec);
-		struct offload o = unit_offload(&f, s->spec.tcp, 1234);
+		frame_build(&f, &s->spec);
+		struct offload o = frame_offload(&f, s->spec.tcp, 1234);
 		struct rte_mbuf *m = unit_mbuf(&f, 200, 1000);
 		o.hdr_len = i;
 		assert_int_equal(offload_check(m, OFFLOAD_CSUM | s->gso, o), STATS_DROP_MAX);
@@ -85,10 +85,10 @@ static void
 one_request_for_udp_segments_becomes_that_of_the_frames_ip_version(void **state)
 {
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
-		unit_build(&f, &(struct unit_spec){ .ipv6 = ipv6, .payload = 3000 });
+		frame_build(&f, &(struct frame_spec){ .ipv6 = ipv6, .payload = 3000 });
 		struct rte_mbuf *m = unit_mbuf(&f, 128, 1000);
 		assert_int_equal(offload_check(m, OFFLOAD_CSUM | OFFLOAD_USO4 | OFFLOAD_USO6,
-					 unit_offload(&f, false, 1000)),
+					 frame_offload(&f, false, 1000)),
 			STATS_DROP_MAX);
 		assert_true((m->ol_flags & OFFLOAD_GSO) == (ipv6 ? OFFLOAD_USO6 : OFFLOAD_USO4));
 		rte_pktmbuf_free(m);
@@ -98,7 +98,7 @@ one_request_for_udp_segments_becomes_that_of_the_frames_ip_version(void **state)
 static void
 a_checksum_lies_behind_the_ethernet_header_and_inside_the_frame(void **state)
 {
-	unit_build(&f, &(struct unit_spec){ .tcp = true, .payload = 6 }); /* 60 bytes */
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .payload = 6 }); /* 60 bytes */
 	static const struct {
 		uint16_t start, offset;
 		bool good;
@@ -131,7 +131,7 @@ static void
 a_checksum_never_lands_in_a_tag(void **state)
 {
 	for (unsigned int tags = 1; tags <= 2; tags++) {
-		unit_build(&f, &(struct unit_spec){ .n_tags = tags, .tcp = true, .payload = 60 });
+		frame_build(&f, &(struct frame_spec){ .n_tags = tags, .tcp = true, .payload = 60 });
 		uint16_t good = 14 + 4 * tags;
 		assert_int_equal(check(128, OFFLOAD_CSUM, (struct offload){ .csum_start = good }),
 			STATS_DROP_MAX);
@@ -145,7 +145,7 @@ a_checksum_never_lands_in_a_tag(void **state)
 static void
 a_checksum_field_outside_the_private_bytes_is_refused(void **state)
 {
-	unit_build(&f, &(struct unit_spec){ .tcp = true, .payload = 600 });
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .payload = 600 });
 	struct offload o = { .csum_start = 34, .csum_offset = 128 - 34 - 2 };
 	assert_int_equal(check(128, OFFLOAD_CSUM, o), STATS_DROP_MAX);
 	o.csum_offset++;
@@ -158,8 +158,8 @@ headers_outside_the_private_bytes_are_refused(void **state)
 {
 	for (unsigned int i = 0; i < RTE_DIM(shapes); i++) {
 		const struct shape *s = &shapes[i];
-		unit_build(&f, &s->spec);
-		struct offload o = unit_offload(&f, s->spec.tcp, 1000);
+		frame_build(&f, &s->spec);
+		struct offload o = frame_offload(&f, s->spec.tcp, 1000);
 		assert_int_equal(check(f.payload, OFFLOAD_CSUM | s->gso, o), STATS_DROP_MAX);
 		for (uint32_t first = 14; first < f.payload; first++)
 			assert_int_not_equal(
@@ -170,11 +170,11 @@ headers_outside_the_private_bytes_are_refused(void **state)
 static void
 a_request_that_contradicts_itself_is_refused(void **state)
 {
-	const struct unit_spec spec = { .tcp = true, .payload = 3000 };
+	const struct frame_spec spec = { .tcp = true, .payload = 3000 };
 	const uint64_t tso = OFFLOAD_CSUM | OFFLOAD_TSO4;
 
-	unit_build(&f, &spec);
-	struct offload o = unit_offload(&f, true, 1000);
+	frame_build(&f, &spec);
+	struct offload o = frame_offload(&f, true, 1000);
 	assert_int_equal(check(128, tso | OFFLOAD_ECN, o), STATS_DROP_MAX);
 	/* without its checksum, or with another one */
 	assert_int_equal(check(128, OFFLOAD_TSO4, o), STATS_DROP_BAD_GSO);
@@ -182,19 +182,19 @@ a_request_that_contradicts_itself_is_refused(void **state)
 	assert_int_equal(check(128, tso, o), STATS_DROP_BAD_GSO);
 	o.csum_start -= 2;
 	assert_int_equal(check(128, tso, o), STATS_DROP_BAD_GSO);
-	o = unit_offload(&f, false, 1000);
+	o = frame_offload(&f, false, 1000);
 	assert_int_equal(check(128, tso, o), STATS_DROP_BAD_GSO);
 	/* segments of nothing */
-	o = unit_offload(&f, true, 0);
+	o = frame_offload(&f, true, 0);
 	assert_int_equal(check(128, tso, o), STATS_DROP_BAD_GSO);
 	/* congestion of what is no TCP to be segmented */
 	assert_int_equal(check(128, OFFLOAD_CSUM | OFFLOAD_ECN, o), STATS_DROP_BAD_GSO);
 	/* nothing to segment */
-	unit_build(&f, &(struct unit_spec){ .tcp = true });
-	o = unit_offload(&f, true, 1000);
+	frame_build(&f, &(struct frame_spec){ .tcp = true });
+	o = frame_offload(&f, true, 1000);
 	assert_int_equal(check(128, tso, o), STATS_DROP_BAD_GSO);
-	unit_build(&f, &(struct unit_spec){ .payload = 3000 });
-	o = unit_offload(&f, false, 1000);
+	frame_build(&f, &(struct frame_spec){ .payload = 3000 });
+	o = frame_offload(&f, false, 1000);
 	assert_int_equal(
 		check(128, OFFLOAD_CSUM | OFFLOAD_UFO | OFFLOAD_ECN, o), STATS_DROP_BAD_GSO);
 }
@@ -203,8 +203,8 @@ a_request_that_contradicts_itself_is_refused(void **state)
 static void
 assert_damage_is_noticed(bool ipv6, uint32_t at, uint8_t value)
 {
-	unit_build(&f, &(struct unit_spec){ .tcp = true, .ipv6 = ipv6, .payload = 3000 });
-	struct offload o = unit_offload(&f, true, 1000);
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .ipv6 = ipv6, .payload = 3000 });
+	struct offload o = frame_offload(&f, true, 1000);
 	uint64_t flags = OFFLOAD_CSUM | (ipv6 ? OFFLOAD_TSO6 : OFFLOAD_TSO4);
 	assert_int_equal(check(128, flags, o), STATS_DROP_MAX);
 	f.bytes[at] = value;
@@ -233,13 +233,13 @@ damaged_headers_are_refused(void **state)
 static void
 what_was_not_asked_for_is_not_noted(void **state)
 {
-	unit_build(&f, &(struct unit_spec){ .tcp = true, .payload = 30 });
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .payload = 30 });
 	struct rte_mbuf *m = unit_mbuf(&f, 200, 0);
 	struct offload o = { 50, 60, 70, 80 };
 
 	assert_int_equal(offload_check(m, 0, o), STATS_DROP_MAX);
 	assert_true((m->ol_flags & OFFLOAD_ALL) == 0);
-	o = unit_offload(&f, true, 1000);
+	o = frame_offload(&f, true, 1000);
 	assert_int_equal(offload_check(m, OFFLOAD_CSUM, o), STATS_DROP_MAX);
 	assert_true((m->ol_flags & OFFLOAD_ALL) == OFFLOAD_CSUM);
 	assert_int_equal(offload_get(m).gso_size, 0);
@@ -250,12 +250,12 @@ what_was_not_asked_for_is_not_noted(void **state)
 static void
 a_frame_is_unfit_if_it_needs_what_the_receiver_lacks_or_is_too_long(void **state)
 {
-	unit_build(&f, &(struct unit_spec){ .tcp = true, .payload = 3000 });
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .payload = 3000 });
 	struct rte_mbuf *plain = unit_mbuf(&f, 200, 2000), *gso = unit_mbuf(&f, 200, 2000);
 	struct rte_mbuf *pkts[] = { plain, gso };
 	const uint64_t tso = OFFLOAD_CSUM | OFFLOAD_TSO4;
 
-	assert_int_equal(offload_check(gso, tso, unit_offload(&f, true, 1000)), STATS_DROP_MAX);
+	assert_int_equal(offload_check(gso, tso, frame_offload(&f, true, 1000)), STATS_DROP_MAX);
 	assert_false(offload_any_unfit(pkts, 0, 0, 0));
 	assert_false(offload_any_unfit(pkts, 1, 0, f.len));
 	assert_true(offload_any_unfit(pkts, 1, OFFLOAD_ALL, f.len - 1));

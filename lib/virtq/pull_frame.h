@@ -31,8 +31,8 @@ void pull_gather_slow(uint8_t *dst, const struct chain_seg *segs, uint32_t len);
 /* Too short or too long: counts. */
 void pull_drop_length_slow(struct pull *p, uint32_t len);
 /*
- * A frame of a length that fits, whose header is not plain: check what it asks for, note that on the
- * mbuf. NULL: dropped, counted.
+ * A frame of a length that fits, whose header is not plain: check what it asks for, note that on
+ * the mbuf. NULL: dropped, counted.
  */
 struct rte_mbuf *pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs,
 	uint32_t n_segs, uint32_t len, uint16_t avail_idx);
