@@ -9,6 +9,7 @@ static void
 destroy(struct vhost_user *vu)
 {
 	vu_listen_close(vu);
+	vu_connect_close(vu);
 	base_closer_destroy(vu->closer);
 	free(vu->path);
 	free(vu->name);
@@ -25,8 +26,6 @@ vhost_user_open(
 	assert_control();
 	if (config->queue_pairs == 0 || config->queue_pairs > VHOST_USER_RINGS_MAX / 2)
 		return -EINVAL;
-	if (config->role == VHOST_USER_CLIENT)
-		return -ENOTSUP;
 	vu = calloc(1, sizeof(*vu));
 	if (vu == NULL)
 		return -ENOMEM;
@@ -44,7 +43,7 @@ vhost_user_open(
 	vu->closer = base_closer_create();
 	if (vu->path == NULL || vu->name == NULL || vu->closer == NULL)
 		goto fail;
-	rc = vu_listen_open(vu);
+	rc = vu->role == VHOST_USER_CLIENT ? vu_connect_open(vu) : vu_listen_open(vu);
 	if (rc < 0)
 		goto fail;
 	*out = vu;
@@ -80,12 +79,17 @@ vhost_user_status(const struct vhost_user *vu, struct vhost_user_status *status)
 
 	assert_control();
 	*status = (struct vhost_user_status){
-		.state = s->open ? VHOST_USER_CONNECTED : VHOST_USER_LISTENING,
+		.state = s->open			 ? VHOST_USER_CONNECTED
+			 : vu->role == VHOST_USER_CLIENT ? VHOST_USER_CONNECTING
+							 : VHOST_USER_LISTENING,
 		.features = s->features,
 		.protocol_features = s->protocol_features,
 		.n_mem_slots = s->gen != NULL ? s->gen->n_regions : 0,
 		.mem_bytes = s->gen != NULL ? gmem_gen_size(s->gen) : 0,
 		.n_connects = vu->n_connects,
 	};
+	if (vu->role == VHOST_USER_CLIENT)
+		snprintf(status->connect_error, sizeof(status->connect_error), "%s",
+			vu_connect_error(vu));
 	memcpy(status->last_error, vu->last_error, sizeof(status->last_error));
 }

@@ -155,11 +155,19 @@ struct vhost_user_status {
 	uint64_t n_connects;
 	/* Why the last session ended or the last message was refused; "" if never. */
 	char last_error[VHOST_USER_ERROR_MAX];
+	/* VHOST_USER_CONNECTING: why not connected yet, as of the last attempt. Else "". */
+	char connect_error[VHOST_USER_ERROR_MAX];
 };
 
 /*
  * -ENAMETOOLONG; -EINVAL queue_pairs; other negative errnos from the socket calls. config and
  * the strings in it are copied; ops, all of them set, and ctx must outlive the endpoint.
+ *
+ * Client: always succeeds with a path that is short enough; whatever the file is now, or if
+ * there is none, attempts go on until the endpoint is closed. The first comes with the next turn of
+ * the loop, later ones with a wait that doubles from 5 to 160 ms, and starts from 5 ms again after
+ * a session that lasted a second. The log gets a line when the reason changes, not one for
+ * each attempt, nor for each of many sessions in a row that end at once.
  *
  * Server: listen. A socket file that nobody listens on is replaced; -EADDRINUSE when
  * somebody does; -ENOTSOCK when the path is another kind of file.
@@ -168,7 +176,8 @@ int vhost_user_open(
 	struct event_base *base, const struct vhost_user_config *config, struct vhost_user **out);
 /*
  * Ends the session if any (ops->disconnected is called), removes the socket
- * file if it is still the one made here, frees. Not from inside an ops function.
+ * file if it is still the one made here, frees. In any
+ * state of the endpoint. Not from inside an ops function.
  */
 void vhost_user_close(struct vhost_user *vu);
 

@@ -4,6 +4,7 @@
  *
  *   vhost_user.c  the endpoint: open, close, status
  *   vu_listen.c   the server role: listen, accept
+ *   vu_connect.c  the client role: connect, and when to try again
  *   vu_session.c  one connection: framing, deadlines, replies, its end
  *   vu_msg.c      the table of messages, dispatch, negotiation
  *   vu_device.c   messages about the device as a whole
@@ -28,8 +29,12 @@ struct event;
 
 #define VU_MESSAGES_PER_WAKE 16 /* then other sessions get their turn */
 #define VU_CLOSING_MAX	     64 /* files that do not close; with more no other is taken */
-#define VU_REFUSAL_MAX	     96 /* bytes; fits into an error with a message name before it */
-#define VU_PENDING	     1	/* a handler's answer waits for rings to stop */
+/* Between two attempts to connect; doc/decisions/0012 says why these. */
+#define VU_CONNECT_MIN_MS 5
+#define VU_CONNECT_MAX_MS 160
+#define VU_SETTLED_MS	  1000 /* a session that lasts as long has worked */
+#define VU_REFUSAL_MAX	  96   /* bytes; fits into an error with a message name before it */
+#define VU_PENDING	  1    /* a handler's answer waits for rings to stop */
 
 enum vu_ring_state { VU_RING_STOPPED = 0, VU_RING_RUNNING, VU_RING_STOPPING };
 
@@ -91,6 +96,16 @@ struct vu_session {
 	char reason[VHOST_USER_ERROR_MAX];
 };
 
+/* The client role's part of an endpoint. */
+struct vu_client {
+	struct event *ev_try;	  /* pending while there is no session */
+	struct event *ev_settled; /* pending until a session has lasted */
+	unsigned int wait_ms;	  /* before the next attempt but the one that is waited for */
+	unsigned int n_short;	  /* sessions in a row that did not last */
+	int64_t since_ms;	  /* monotonic; the session's start */
+	int err, err_logged;	  /* errno of the last attempt; told last; 0: none */
+};
+
 struct vhost_user {
 	struct event_base *base;
 	enum vhost_user_role role;
@@ -106,6 +121,8 @@ struct vhost_user {
 	dev_t file_dev; /* the socket file that is ours */
 	ino_t file_ino;
 
+	struct vu_client client;
+
 	unsigned int depth; /* vu_enter without vu_leave */
 	uint64_t n_connects;
 	struct base_closer *closer; /* of what came from the socket and may not close at once */
@@ -119,6 +136,16 @@ struct vhost_user {
 int vu_listen_open(struct vhost_user *vu);
 /* Also of an endpoint that did not open, or is a client. */
 void vu_listen_close(struct vhost_user *vu);
+
+/* vu_connect.c */
+int vu_connect_open(struct vhost_user *vu);
+/* Also of an endpoint that did not open, or is a server. */
+void vu_connect_close(struct vhost_user *vu);
+/* A session began; ended. */
+void vu_connected(struct vhost_user *vu);
+void vu_connection_lost(struct vhost_user *vu, const char *reason);
+/* Why there is no session; "" if there is one, or no attempt was made yet. */
+const char *vu_connect_error(const struct vhost_user *vu);
 
 /* vu_session.c */
 int vu_session_open(struct vhost_user *vu, int fd);

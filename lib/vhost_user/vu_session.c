@@ -77,7 +77,11 @@ session_end(struct vhost_user *vu)
 	gmem_gen_unref(s->gen_next);
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
-	log_limited(&vu->log_connect, NOTICE, "port %s: session ended: %s", vu->name, reason);
+	if (vu->role == VHOST_USER_CLIENT)
+		vu_connection_lost(vu, reason);
+	else
+		log_limited(
+			&vu->log_connect, NOTICE, "port %s: session ended: %s", vu->name, reason);
 	vu->ops->disconnected(vu->ctx, reason);
 }
 
@@ -383,7 +387,10 @@ vu_session_open(struct vhost_user *vu, int fd)
 	s->open = true;
 	vu->n_connects++;
 	vu_enter(vu);
-	log_limited(&vu->log_connect, INFO, "port %s: front-end connected", vu->name);
+	if (vu->role == VHOST_USER_CLIENT)
+		vu_connected(vu);
+	else
+		log_limited(&vu->log_connect, INFO, "port %s: front-end connected", vu->name);
 	vu->ops->connected(vu->ctx);
 	vu_session_arm(vu);
 	vu_leave(vu);
