@@ -148,6 +148,14 @@ conf_cpus(const struct conf_section *cs, const char *key, uint16_t *cpus, unsign
 	return v->text == NULL ? 0 : conf_value_cpus(v->text, cpus, max);
 }
 
+void
+conf_vlans(const struct conf_section *cs, const char *key, uint64_t vlans[CONF_VLAN_MAX / 64 + 1])
+{
+	const struct conf_value *v = get(cs, key);
+
+	conf_value_vlans(v->text == NULL ? "" : v->text, vlans);
+}
+
 unsigned int
 conf_macs(const struct conf_section *cs, const char *key, uint8_t (*macs)[6], unsigned int max)
 {

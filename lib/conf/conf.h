@@ -26,12 +26,13 @@
 
 #include "base.h"
 
-#define CONF_ERROR_MAX 256 /* bytes of an error message */
+#define CONF_ERROR_MAX 320 /* bytes of an error message */
 #define CONF_VALUE_MAX 255 /* characters of a value */
 #define CONF_KEY_MAX   63  /* characters of a key, and of what stands between [ and ] */
 #define CONF_LINE_MAX  320 /* characters of a line with its comment: what rte_cfgfile 22.11 reads */
 #define CONF_FILE_MAX  (1 << 20) /* bytes of a file */
 #define CONF_CPU_MAX   1023	 /* highest CPU number: cpu_set_t, which EAL uses, ends there */
+#define CONF_VLAN_MAX  4094	 /* 4095 is reserved (IEEE 802.1Q 9.6) */
 
 enum conf_type {
 	CONF_STRING, /* not empty; at most `max` characters if max is not 0 */
@@ -39,6 +40,7 @@ enum conf_type {
 	CONF_ENUM,   /* one of `choices`, separated by '|' */
 	CONF_CPUS,   /* CPU list: 1 or 1-3,5 */
 	CONF_MACS,   /* unicast MAC addresses, separated by commas */
+	CONF_VLANS,  /* VLAN list: 100 or 100,200-210; 1 .. CONF_VLAN_MAX */
 };
 
 struct conf_key {
@@ -99,6 +101,9 @@ unsigned int conf_enum(const struct conf_section *cs, const char *key);
 /* CPUs in ascending order into cpus[max]; returns how many the value has. */
 unsigned int conf_cpus(
 	const struct conf_section *cs, const char *key, uint16_t *cpus, unsigned int max);
+/* Bit v % 64 of vlans[v / 64] for each VLAN v of the value. */
+void conf_vlans(
+	const struct conf_section *cs, const char *key, uint64_t vlans[CONF_VLAN_MAX / 64 + 1]);
 /* Addresses into macs[max]; returns how many the value has. */
 unsigned int conf_macs(
 	const struct conf_section *cs, const char *key, uint8_t (*macs)[6], unsigned int max);

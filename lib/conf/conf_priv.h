@@ -66,6 +66,7 @@ bool conf_value_check(
 
 /* Parse checked lists; at most max are stored, all are counted. */
 unsigned int conf_value_cpus(const char *value, uint16_t *cpus, unsigned int max);
+void conf_value_vlans(const char *value, uint64_t vlans[CONF_VLAN_MAX / 64 + 1]);
 unsigned int conf_value_macs(const char *value, uint8_t (*macs)[6], unsigned int max);
 
 /* Do two checked values of this key have something in common? */

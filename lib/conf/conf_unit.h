@@ -16,6 +16,7 @@ static const struct conf_key switch_keys[] = {
 static const struct conf_key port_keys[] = {
 	{ "type", CONF_STRING },
 	{ "mac-limit", CONF_UINT, .deflt = "1000", .min = 0, .max = UINT64_MAX },
+	{ "trunk", CONF_VLANS, .deflt = "" },
 	{ "static-mac", CONF_MACS, .deflt = "", .unique = true },
 	{ NULL },
 };

@@ -41,28 +41,40 @@ next_element(const char *s)
 	return *s == '\0' ? NULL : s;
 }
 
-/* CPUs of a list into a bitmap; false: no list. */
+/* Numbers from min to max, each once, as in 1-3,5: set in numbers[]. false: no such list. */
 static bool
-parse_cpus(const char *s, bool cpus[CONF_CPU_MAX + 1])
+parse_numbers(const char *s, uint64_t min, uint64_t max, bool *numbers)
 {
-	memset(cpus, 0, (CONF_CPU_MAX + 1) * sizeof(cpus[0]));
+	memset(numbers, 0, (max + 1) * sizeof(numbers[0]));
 	do {
 		uint64_t first, last;
 		s = parse_uint(s, &first);
 		last = first;
 		if (s != NULL && *s == '-')
 			s = parse_uint(s + 1, &last);
-		if (s == NULL || first > last || last > CONF_CPU_MAX)
+		if (s == NULL || first < min || first > last || last > max)
 			return false;
-		for (uint64_t c = first; c <= last; c++) {
+		for (uint64_t n = first; n <= last; n++) {
 			/* Named twice is a typing error: one was meant to be another. */
-			if (cpus[c])
+			if (numbers[n])
 				return false;
-			cpus[c] = true;
+			numbers[n] = true;
 		}
 		s = next_element(s);
 	} while (s != NULL && *s != '\0');
 	return s != NULL;
+}
+
+static bool
+parse_cpus(const char *s, bool cpus[CONF_CPU_MAX + 1])
+{
+	return parse_numbers(s, 0, CONF_CPU_MAX, cpus);
+}
+
+static bool
+parse_vlans(const char *s, bool vlans[CONF_VLAN_MAX + 1])
+{
+	return parse_numbers(s, 1, CONF_VLAN_MAX, vlans);
 }
 
 static const char *
@@ -130,7 +142,7 @@ bool
 conf_value_check(
 	const struct conf_key *key, const char *value, uint64_t *num, char *expected, size_t size)
 {
-	bool cpus[CONF_CPU_MAX + 1];
+	bool cpus[CONF_CPU_MAX + 1], vlans[CONF_VLAN_MAX + 1];
 	uint8_t macs[MACS_MAX][6];
 	unsigned int n_macs;
 	const char *end;
@@ -151,6 +163,10 @@ conf_value_check(
 		snprintf(expected, size, "CPU numbers up to %d, each once, as in 1 or 1-3,5",
 			CONF_CPU_MAX);
 		return parse_cpus(value, cpus);
+	case CONF_VLANS:
+		snprintf(expected, size, "VLANs from 1 to %d, each once, as in 100 or 100,200-210",
+			CONF_VLAN_MAX);
+		return parse_vlans(value, vlans);
 	case CONF_MACS:
 		snprintf(expected, size,
 			"unicast addresses, each once, as in 52:54:00:00:00:01,52:54:00:00:00:02");
@@ -174,6 +190,18 @@ conf_value_cpus(const char *value, uint16_t *cpus, unsigned int max)
 			n++;
 		}
 	return n;
+}
+
+void
+conf_value_vlans(const char *value, uint64_t vlans[CONF_VLAN_MAX / 64 + 1])
+{
+	bool set[CONF_VLAN_MAX + 1];
+
+	memset(vlans, 0, (CONF_VLAN_MAX / 64 + 1) * sizeof(vlans[0]));
+	if (!parse_vlans(value, set))
+		return;
+	for (unsigned int v = 1; v <= CONF_VLAN_MAX; v++)
+		vlans[v / 64] |= (uint64_t)set[v] << v % 64;
 }
 
 unsigned int

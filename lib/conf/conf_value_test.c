@@ -43,6 +43,29 @@ strings_end_at_their_limit(void **state)
 }
 
 static void
+vlan_lists_are_ranges_from_1_to_4094(void **state)
+{
+	static const char *const bad[] = { "0", "4095", "1-4095", "a", "1,1", "5-3", "1,", "-" };
+	uint64_t vlans[CONF_VLAN_MAX / 64 + 1];
+	char text[64];
+
+	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
+		snprintf(text, sizeof(text), "[port a]\ntype = red\nsocket = s\ntrunk = %s\n",
+			bad[i]);
+		refused(text, "key 'trunk': expected VLANs from 1 to 4094");
+	}
+	struct conf *conf = parse("[port a]\ntype = red\nsocket = s\ntrunk = 4094,1 , 63-65\n"
+				  "[port b]\ntype = red\nsocket = t\n");
+	conf_vlans(conf_port(conf, 0), "trunk", vlans);
+	for (unsigned int v = 0; v <= CONF_VLAN_MAX; v++)
+		assert_int_equal(
+			vlans[v / 64] >> v % 64 & 1, v == 1 || v == 4094 || (v >= 63 && v <= 65));
+	conf_vlans(conf_port(conf, 1), "trunk", vlans);
+	assert_int_equal(vlans[0] | vlans[1] | vlans[63], 0);
+	conf_free(conf);
+}
+
+static void
 cpu_lists_are_ascending_ranges_without_repetition(void **state)
 {
 	static const char *const bad[] = { "a", "1,", ",1", "1-", "-1", "3-1", "1,1", "1-3,2",
@@ -114,6 +137,7 @@ main(void)
 		cmocka_unit_test(numbers_are_decimal_and_within_their_range),
 		cmocka_unit_test(choices_match_whole_words_only),
 		cmocka_unit_test(strings_end_at_their_limit),
+		cmocka_unit_test(vlan_lists_are_ranges_from_1_to_4094),
 		cmocka_unit_test(cpu_lists_are_ascending_ranges_without_repetition),
 		cmocka_unit_test(mac_lists_hold_unicast_addresses_only),
 		cmocka_unit_test(a_list_as_long_as_a_value_can_be_is_read_whole),

@@ -15,7 +15,7 @@
 
 static struct port_env unit_env = { .n_workers = 1 };
 static struct conf *unit_conf;
-static char unit_err[PORT_ERROR_MAX];
+static char unit_err[CONF_ERROR_MAX];
 static uint8_t unit_guest[1 << 16];  /* the guest's memory */
 static unsigned int unit_n_returned; /* loans that came back */
 
