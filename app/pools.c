@@ -39,9 +39,10 @@ pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *p
 	uint32_t cached = (n_workers + 1) * CACHED_MAX;
 
 	*plan = (struct pools_plan){
-		.small = cached + n_workers * BASE_BURST,
+		/* Twice: pulled ones, and copies of those whose tag changes. */
+		.small = cached + 2 * n_workers * BASE_BURST,
 		.loan = cached,
-		.data = cached + n_workers * DATA_PER_BURST,
+		.data = cached + 2 * n_workers * DATA_PER_BURST,
 	};
 	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {
 		const struct conf_section *cs = conf_port(conf, i);

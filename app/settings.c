@@ -201,8 +201,8 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 	char err[CONF_ERROR_MAX])
 {
 	struct conf_schema kinds[N_KINDS];
-	const char *key = "workers";
-	char why[160];
+	const char *key = NULL;
+	char why[200];
 
 	memset(out, 0, sizeof(*out));
 	for (unsigned int k = 0; k < N_KINDS; k++)
@@ -213,7 +213,11 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 		return rc;
 
 	out->hugepages = conf_enum(conf_switch(out->conf), "hugepages");
-	rc = choose_cpus(out, cpus, why, sizeof(why));
+	rc = settings_check_ports(out->conf, why, sizeof(why));
+	if (rc == 0) {
+		key = "workers";
+		rc = choose_cpus(out, cpus, why, sizeof(why));
+	}
 	if (rc == 0) {
 		key = "memory";
 		rc = choose_memory(out, why, sizeof(why));
@@ -225,8 +229,11 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 	if (rc < 0) {
 		/* Of a long path, the end tells more than the beginning. */
 		size_t len = strlen(path), skip = len > PATH_SHOWN ? len - PATH_SHOWN : 0;
-		snprintf(err, CONF_ERROR_MAX, "%.*s: [switch]: key '%s': %s", PATH_SHOWN,
-			path + skip, key, why);
+		if (key == NULL)
+			snprintf(err, CONF_ERROR_MAX, "%.*s: %s", PATH_SHOWN, path + skip, why);
+		else
+			snprintf(err, CONF_ERROR_MAX, "%.*s: [switch]: key '%s': %s", PATH_SHOWN,
+				path + skip, key, why);
 		settings_free(out);
 	}
 	return rc;

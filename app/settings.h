@@ -47,6 +47,14 @@ int settings_load(const char *path, const struct settings_cpus *cpus, struct set
 	char err[CONF_ERROR_MAX]);
 void settings_free(struct settings *s);
 
+/*
+ * settings_ports.c: keys of a port that exclude each other, and wires. 0, or -EINVAL with section,
+ * key and reason in `why`.
+ */
+int settings_check_ports(const struct conf *conf, char *why, size_t size);
+/* The other end of a port's wire; NULL: it has none. */
+const struct conf_section *settings_peer(const struct conf *conf, const struct conf_section *cs);
+
 /* The kind of a port. */
 const struct port_ops *settings_kind(const struct conf_section *cs);
 

@@ -237,6 +237,58 @@ setup(void **state)
 	return 0;
 }
 
+#define VM "type = vhost-user\nsocket = "
+
+static void
+vlan_keys_that_exclude_each_other_are_refused(void **state)
+{
+	struct settings s;
+
+	refused("[port a]\n" VM "a\nvlan = 1\ntrunk = 2\n",
+		"[port a]: key 'trunk': a port with 'vlan' is no trunk");
+	refused("[port a]\n" VM "a\nnative-vlan = 1\n",
+		"[port a]: key 'native-vlan': only a port with 'trunk' has one");
+	refused("[port a]\n" VM "a\nvlan = 4095\n", "expected a number from 1 to 4094");
+	loads("[port a]\n" VM "a\ntrunk = 1-4094\nnative-vlan = 7\n", &s);
+	settings_free(&s);
+}
+
+static void
+a_wire_has_two_ends_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *a, *b, *c, *message;
+	} cases[] = {
+		{ "peer = d", "", "", "'peer': expected the name of another port, found 'd'" },
+		{ "peer = a", "", "", "'peer': expected the name of another port, found its own" },
+		{ "", "peer = a", "peer = a",
+			"a]: key 'peer': [port c] and [port b] both want this port" },
+		{ "peer = b", "peer = c", "", "a]: key 'peer': [port b] has another peer" },
+		{ "vlan = 1", "peer = a", "",
+			"a]: key 'vlan': means nothing on a port with a peer" },
+		{ "", "peer = a", "", NULL },
+		{ "peer = b", "peer = a", "", NULL },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct settings s;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			"[port a]\n" VM "a\n%s\n[port b]\n" VM "b\n%s\n[port c]\n" VM "c\n%s\n",
+			cases[i].a, cases[i].b, cases[i].c);
+		if (cases[i].message != NULL) {
+			refused(text, cases[i].message);
+			continue;
+		}
+		loads(text, &s);
+		assert_ptr_equal(settings_peer(s.conf, conf_port(s.conf, 0)), conf_port(s.conf, 1));
+		assert_ptr_equal(settings_peer(s.conf, conf_port(s.conf, 1)), conf_port(s.conf, 0));
+		assert_null(settings_peer(s.conf, conf_port(s.conf, 2)));
+		settings_free(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -254,6 +306,8 @@ main(void)
 		cmocka_unit_test_setup(static_addresses_must_fit_the_table, setup),
 		cmocka_unit_test_setup(each_port_knows_its_kind, setup),
 		cmocka_unit_test_setup(two_ports_with_one_socket_or_device_are_refused, setup),
+		cmocka_unit_test_setup(vlan_keys_that_exclude_each_other_are_refused, setup),
+		cmocka_unit_test_setup(a_wire_has_two_ends_and_nothing_else, setup),
 		cmocka_unit_test_setup(this_process_can_run_somewhere, setup),
 	};
 	int fd = mkstemp(path);

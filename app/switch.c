@@ -42,7 +42,10 @@ on_announced(struct port *port, const uint8_t mac[6])
 	struct rte_ether_addr addr;
 
 	memcpy(&addr, mac, sizeof(addr));
-	int rc = fdb_learn(fdb, fdb_key(&addr, 0), port->id);
+	/* The announcement has no tag. */
+	if (port->vlans.pvid == PORT_VLAN_NONE || port->peer != NULL)
+		return;
+	int rc = fdb_learn(fdb, fdb_key(&addr, port->vlans.pvid), port->id);
 	if (rc < 0)
 		port_error(port, "announced station " RTE_ETHER_ADDR_PRT_FMT " is not learned: %s",
 			RTE_ETHER_ADDR_BYTES(&addr),
@@ -55,6 +58,19 @@ static const struct port_events events = {
 	.announced = on_announced,
 };
 
+/* In each VLAN of the port; on a plain one, which has all, in that of frames without a tag. */
+static int
+add_static_mac(struct port *port, const struct rte_ether_addr *addr)
+{
+	uint16_t first = port->vlans.plain ? 0 : 1, last = port->vlans.plain ? 0 : PORT_VLAN_MAX;
+	int rc = 0;
+
+	for (uint16_t vlan = first; vlan <= last && rc == 0; vlan++)
+		if (port_vlan_member(&port->vlans, vlan))
+			rc = fdb_add_static(fdb, fdb_key(addr, vlan), port->id);
+	return rc;
+}
+
 static void
 add_static_macs(struct port *port, const struct conf_section *cs)
 {
@@ -64,10 +80,28 @@ add_static_macs(struct port *port, const struct conf_section *cs)
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_ether_addr addr;
 		memcpy(&addr, macs[i], sizeof(addr));
-		int rc = fdb_add_static(fdb, fdb_key(&addr, 0), port->id);
+		int rc = add_static_mac(port, &addr);
 		if (rc < 0)
 			port_error(port, "static-mac " RTE_ETHER_ADDR_PRT_FMT ": %s",
 				RTE_ETHER_ADDR_BYTES(&addr), strerror(-rc));
+	}
+}
+
+/*
+ * Both ends know each other before either receives its first frame. One whose other end is not
+ * there is not started: its frames may go nowhere else.
+ */
+static void
+join_wires(const struct conf *conf)
+{
+	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {
+		const struct conf_section *cs = conf_port(conf, i),
+					  *other = settings_peer(conf, cs);
+		struct port *port = port_find(conf_name(cs));
+		if (other == NULL || port == NULL)
+			continue;
+		port->peer = port_find(conf_name(other));
+		port->peer_missing = port->peer == NULL;
 	}
 }
 
@@ -103,7 +137,11 @@ start_ports(void)
 	for (unsigned int i = 0; i < n_ports; i++) {
 		struct port *port = ports[i];
 		char err[PORT_ERROR_MAX] = "";
-		int rc = port->ops->start(port, err);
+		int rc = -ENODEV;
+		if (port->peer_missing)
+			snprintf(err, sizeof(err), "its peer did not come up");
+		else
+			rc = port->ops->start(port, err);
 		started[i] = rc == 0;
 		n_started += started[i];
 		if (rc < 0)
@@ -193,6 +231,7 @@ run_ports(const struct settings *s, struct event_base *base)
 	port_set_events(&events);
 	for (unsigned int i = 0; i < conf_n_ports(s->conf); i++)
 		create_port(conf_port(s->conf, i), &env);
+	join_wires(s->conf);
 	/* Before the first socket exists, so that none is left behind. */
 	rc = loop_catch_signals();
 	unsigned int n_started = rc == 0 ? start_ports() : 0;
@@ -235,7 +274,7 @@ switch_run(const struct settings *s)
 	rc = fdb == NULL ? -ENOMEM : 0;
 	if (rc < 0)
 		goto no_fdb;
-	rc = worker_init(fdb);
+	rc = worker_init(fdb, &pools);
 	if (rc < 0)
 		goto no_workers;
 	rc = worker_start();

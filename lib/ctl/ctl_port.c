@@ -99,6 +99,24 @@ add_queue_workers(struct rte_tel_data *d, const struct port *port)
 		rte_tel_data_free(workers);
 }
 
+/* mode: "plain", "access", "trunk" or "wire"; vlan: of frames without a tag, where they have one. */
+static void
+add_vlans(struct rte_tel_data *d, const struct port *port)
+{
+	const struct port_vlans *v = &port->vlans;
+	bool wire = port->peer != NULL || port->peer_missing;
+
+	rte_tel_data_add_dict_string(d, "mode",
+		wire	    ? "wire"
+		: v->plain  ? "plain"
+		: v->access ? "access"
+			    : "trunk");
+	if (!wire && v->pvid != PORT_VLAN_NONE)
+		rte_tel_data_add_dict_int(d, "vlan", v->pvid);
+	if (port->peer != NULL)
+		rte_tel_data_add_dict_string(d, "peer", port->peer->name);
+}
+
 void
 ctl_answer_port(const char *params, struct rte_tel_data *d)
 {
@@ -121,6 +139,7 @@ ctl_answer_port(const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_int(d, "tx_queues", port->n_txq);
 	base_tel_uint(d, "macs", fdb_count(ctl_fdb, port->id));
 	base_tel_uint(d, "mac_limit", port->mac_limit);
+	add_vlans(d, port);
 	base_tel_uint(d, "rx_copied", sum.rx_copied);
 	base_tel_uint(d, "rx_loaned", sum.rx_loaned);
 	base_tel_uint(d, "tx_copied", sum.tx_copied);

@@ -13,6 +13,8 @@
 #define MAC_LINK_LOCAL	   UINT64_C(0x0180c2000000)
 #define MAC_LINK_LOCAL_LOW UINT64_C(0xf)
 
+#define VLAN_BITS (UINT64_C(0xffff) << 48)
+
 #define NOT_UNICAST UINT8_MAX
 
 /* What pass 1 finds out of a burst. Equal neighbours share a key. */
@@ -23,12 +25,14 @@ struct classified {
 };
 
 struct l2 *
-l2_create(struct fdb *fdb, int socket_id)
+l2_create(struct fdb *fdb, const struct port_pools *pools, int socket_id)
 {
 	assert_control();
 	struct l2 *l2 = rte_zmalloc_socket("l2", sizeof(*l2), RTE_CACHE_LINE_SIZE, socket_id);
-	if (l2 != NULL)
-		l2->fdb = fdb;
+	if (l2 == NULL)
+		return NULL;
+	l2->fdb = fdb;
+	l2->pools = *pools;
 	return l2;
 }
 
@@ -50,6 +54,38 @@ refuse_one(uint64_t src, uint64_t dst)
 	return STATS_DROP_MAX;
 }
 
+/*
+ * The frame's VLAN and tag, as in l2_priv.h: no such frame is refused on a plain port. data_len of
+ * the tag is checked by the caller.
+ */
+static inline uint16_t
+vlan_of(const struct port_vlans *v, const uint8_t *header, bool tagged)
+{
+	uint16_t tci = tagged ? (header[14] << 8 | header[15]) & L2_VLAN : 0;
+
+	if (tci == 0)
+		return v->pvid | (tagged ? L2_TAG : 0);
+	return v->access ? PORT_VLAN_NONE : tci | L2_TAG | L2_TAG_NAMES;
+}
+
+/*
+ * A frame with a tag, or from a port that is not plain. STATS_DROP_MAX: m->vlan_tci is set.
+ */
+static __rte_noinline enum stats_drop
+classify_vlan(const struct port_vlans *v, struct rte_mbuf *m)
+{
+	const uint8_t *header = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool tagged = header[12] == L2_TPID >> 8 && header[13] == (L2_TPID & 0xff);
+
+	if (tagged && m->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+		return STATS_DROP_RUNT;
+	m->vlan_tci = vlan_of(v, header, tagged);
+	/* 0xfff, which a guest can write into a tag, is of no port. */
+	uint16_t vlan = m->vlan_tci & L2_VLAN;
+	return vlan != PORT_VLAN_NONE && port_vlan_member(v, vlan) ? STATS_DROP_MAX
+								   : STATS_DROP_VLAN;
+}
+
 /* Pass 1: reads every header once. Leaves the frames that go on in pkts[0 .. c->n - 1]. */
 static void
 classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified *c)
@@ -69,18 +105,27 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 		}
 		/* Bytes 0-7 and 4-11: destination and source, each with two neighbours. */
 		uint64_t head, mid;
+		uint16_t type;
 		memcpy(&head, rte_pktmbuf_mtod(m, const char *), 8);
 		memcpy(&mid, rte_pktmbuf_mtod_offset(m, const char *, 4), 8);
+		memcpy(&type, rte_pktmbuf_mtod_offset(m, const char *, 12), 2);
 		uint64_t dst = rte_be_to_cpu_64(head) >> 16;
 		uint64_t src = rte_be_to_cpu_64(mid) & UINT64_C(0xffffffffffff);
 
 		enum stats_drop reason = refuse_one(src, dst);
+		m->vlan_tci = 0;
+		if (unlikely(type == RTE_BE16(L2_TPID) || !in->vlans.plain) &&
+			reason == STATS_DROP_MAX) {
+			reason = classify_vlan(&in->vlans, m);
+			src |= (uint64_t)(m->vlan_tci & L2_VLAN) << 48;
+		}
 		if (unlikely(reason != STATS_DROP_MAX)) {
 			l2_drop(in, reason, &m, 1);
 			continue;
 		}
 		if (src != last_src)
 			c->src[n_src++] = last_src = src;
+		dst |= src & VLAN_BITS;
 		if (unlikely((dst & MAC_GROUP_BIT) != 0)) {
 			c->dst_of[n_kept] = NOT_UNICAST;
 		} else {
@@ -116,6 +161,22 @@ send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const struct 
 		l2_send(l2, in, pkts, to, n);
 }
 
+/* A wire looks at nothing but that there is a header: devices may choke on less. */
+static void
+send_wire(struct port *in, struct port *peer, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t n_kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely(pkts[i]->data_len >= RTE_ETHER_HDR_LEN))
+			pkts[n_kept++] = pkts[i];
+		else
+			l2_drop(in, STATS_DROP_RUNT, &pkts[i], 1);
+	}
+	if (likely(n_kept > 0))
+		peer->ops->tx_burst(peer, pkts, n_kept);
+}
+
 void
 l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -124,6 +185,11 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 	uint16_t ids[BASE_BURST];
 
 	assert(n > 0 && n <= BASE_BURST);
+	struct port *peer = __atomic_load_n(&in->peer, __ATOMIC_RELAXED);
+	if (peer != NULL) {
+		send_wire(in, peer, pkts, n);
+		return;
+	}
 	classify(in, pkts, n, &c);
 	if (unlikely(c.n == 0))
 		return;
@@ -143,7 +209,7 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 		for (uint16_t i = 0; i < c.n; i++)
 			all_unicast &= c.dst_of[i] == 0;
 		if (likely(all_unicast && at[0] != NULL && at[0] != in)) {
-			at[0]->ops->tx_burst(at[0], pkts, c.n);
+			l2_out(l2, in, at[0], pkts, c.n);
 			return;
 		}
 	}

@@ -12,12 +12,21 @@
  * Order: frames from one queue to one port leave in the order they came in, flooded
  * ones among them too.
  *
+ * VLANs (port.h says what a port's are): stations are learned per VLAN, independently; a frame
+ * floods to the ports of its VLAN; tags are pushed and popped on its way out. A
+ * frame of none of its port's VLANs is a drop (vlan). A tag keeps its priority
+ * bits, also where a priority tag gets its VLAN. Only the outer tag is looked at.
+ *
+ * Wires: frames of a port with a peer go to the peer, unlearned, not looked up; nobody
+ * else sends to such a port.
+ *
  * Only the first segment of a frame is read, which is private to the switch
  * (virtq.h): a guest cannot change a header after it was checked. A first
  * segment without a whole Ethernet header is a drop (runt).
  *
  * A flooded frame is not copied: every receiver gets the same mbuf, its segments' reference
- * counts raised. No receiver may write into it (port.h).
+ * counts raised. No receiver may write into it (port.h). One whose tag has to change gets a first
+ * segment of its own.
  *
  * Ownership: l2_burst takes all frames: each is transmitted or freed and counted. The array is the
  * caller's, its content undefined afterwards.
@@ -33,10 +42,11 @@
 
 struct fdb;
 struct port;
+struct port_pools;
 struct l2;
 
-/* Control. NULL when out of memory. */
-struct l2 *l2_create(struct fdb *fdb, int socket_id);
+/* Control. Pools: for private copies; the struct is copied. NULL when out of memory. */
+struct l2 *l2_create(struct fdb *fdb, const struct port_pools *pools, int socket_id);
 void l2_destroy(struct l2 *l2);
 
 /* Worker: n frames (1 .. BASE_BURST) that came in by one port. */

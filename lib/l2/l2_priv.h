@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What l2's own files share: l2.c decides, l2_send.c sends. */
+/* What l2's own files share: l2.c decides, l2_send.c sends, l2_vlan.c pushes and pops tags. */
 #ifndef L2_PRIV_H
 #define L2_PRIV_H
 
@@ -18,6 +18,7 @@ struct l2_group {
 struct l2 {
 	struct fdb *fdb;
 	struct fdb_cache cache;
+	struct port_pools pools;
 
 	/* Scratch of one burst. Each group begins with a frame of its own: there are not more. */
 	struct l2_group groups[BASE_BURST];
@@ -25,6 +26,35 @@ struct l2 {
 	/* By port id: index into groups plus 1; 0 between bursts. */
 	uint8_t group_of[BASE_PORTS_MAX];
 };
+
+/*
+ * What pass 1 found out of a frame's tag, in m->vlan_tci until the frame is sent: its VLAN, and
+ * in the bits above whether it has a tag, and whether that names the VLAN.
+ */
+#define L2_VLAN	     UINT16_C(0x0fff)
+#define L2_TAG	     UINT16_C(0x1000)
+#define L2_TAG_NAMES UINT16_C(0x2000)
+static_assert(PORT_VLAN_NONE == L2_VLAN, "12 bits of a tag");
+
+#define L2_TPID 0x8100
+
+/*
+ * Give n frames the tags that they have at `to`, or drop them. Frames may be shared. Returns how
+ * many are left, at the front of pkts in the same order.
+ */
+uint16_t l2_retag(
+	struct l2 *l2, struct port *in, struct port *to, struct rte_mbuf **pkts, uint16_t n);
+
+/* Send n frames that came in by `in`, n > 0. */
+static inline void
+l2_out(struct l2 *l2, struct port *in, struct port *to, struct rte_mbuf **pkts, uint16_t n)
+{
+	/* Between two plain ports frames go as they are. */
+	if (unlikely(!(in->vlans.plain & to->vlans.plain)))
+		n = l2_retag(l2, in, to, pkts, n);
+	if (likely(n > 0))
+		to->ops->tx_burst(to, pkts, n);
+}
 
 /*
  * Send n frames (1 .. BASE_BURST) that came in by `in`: frame i to the port to[i], or to all others

@@ -4,7 +4,7 @@
 
 #include "l2_priv.h"
 
-/* Who gets flooded frames; decided once per burst, since reference counts depend on it. */
+/* Who gets flooded frames of one VLAN; decided once, since reference counts depend on it. */
 struct receivers {
 	uint16_t n;
 	struct port *ports[BASE_PORTS_MAX];
@@ -12,14 +12,16 @@ struct receivers {
 };
 
 static void
-find_receivers(const struct port *in, struct receivers *r)
+find_receivers(const struct port *in, uint16_t vlan, struct receivers *r)
 {
 	struct port *port;
 
 	r->n = 0;
 	memset(r->has, 0, sizeof(r->has));
 	PORT_FOREACH (port) {
-		if (port == in || !__atomic_load_n(&port->up, __ATOMIC_RELAXED))
+		if (port == in || !__atomic_load_n(&port->up, __ATOMIC_RELAXED) ||
+			!port_vlan_member(&port->vlans, vlan) ||
+			__atomic_load_n(&port->peer, __ATOMIC_RELAXED) != NULL)
 			continue;
 		r->ports[r->n++] = port;
 		r->has[port->id] = true;
@@ -46,12 +48,12 @@ group_make(struct l2 *l2, struct port *port)
 }
 
 static void
-send_groups(struct l2 *l2)
+send_groups(struct l2 *l2, struct port *in)
 {
 	for (uint16_t i = 0; i < l2->n_groups; i++) {
 		struct l2_group *g = &l2->groups[i];
 		l2->group_of[g->port->id] = 0;
-		g->port->ops->tx_burst(g->port, g->pkts, g->n);
+		l2_out(l2, in, g->port, g->pkts, g->n);
 	}
 	l2->n_groups = 0;
 }
@@ -69,7 +71,7 @@ share(struct rte_mbuf *m, uint16_t n)
 /* Some frames are flooded. Ports that get unicast frames too have a group, which takes the flooded
  * ones in order. */
 static void
-send_flooded(struct l2 *l2, const struct receivers *r, struct rte_mbuf **pkts,
+send_flooded(struct l2 *l2, struct port *in, const struct receivers *r, struct rte_mbuf **pkts,
 	struct port *const *to, uint16_t n)
 {
 	struct rte_mbuf *flood[BASE_BURST], *copy[BASE_BURST];
@@ -102,13 +104,14 @@ send_flooded(struct l2 *l2, const struct receivers *r, struct rte_mbuf **pkts,
 			continue;
 		/* A port may write into the array it is given. */
 		memcpy(copy, flood, n_flood * sizeof(flood[0]));
-		r->ports[i]->ops->tx_burst(r->ports[i], copy, n_flood);
+		l2_out(l2, in, r->ports[i], copy, n_flood);
 	}
-	send_groups(l2);
+	send_groups(l2, in);
 }
 
 static void
-send_unicast(struct l2 *l2, struct rte_mbuf **pkts, struct port *const *to, uint16_t n)
+send_unicast(
+	struct l2 *l2, struct port *in, struct rte_mbuf **pkts, struct port *const *to, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		struct l2_group *g = group_find(l2, to[i]);
@@ -116,7 +119,7 @@ send_unicast(struct l2 *l2, struct rte_mbuf **pkts, struct port *const *to, uint
 			g = group_make(l2, to[i]);
 		g->pkts[g->n++] = pkts[i];
 	}
-	send_groups(l2);
+	send_groups(l2, in);
 }
 
 /* Nobody is there to flood to. Returns how many frames are left; their order stays. */
@@ -136,24 +139,43 @@ drop_flooded(struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t
 	return n_left;
 }
 
-void
-l2_send(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
+/* Frames of which all that are flooded are of one VLAN. */
+static void
+send_run(struct l2 *l2, struct port *in, uint16_t vlan, struct rte_mbuf **pkts, struct port **to,
+	uint16_t n, uint16_t n_flood)
 {
 	struct receivers r;
-	uint16_t n_flood = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		n_flood += to[i] == NULL;
-	if (n_flood == 0) {
-		send_unicast(l2, pkts, to, n);
-		return;
-	}
-	find_receivers(in, &r);
+	find_receivers(in, vlan, &r);
 	if (r.n == 0) {
 		n = drop_flooded(in, pkts, to, n);
-		send_unicast(l2, pkts, to, n);
+		send_unicast(l2, in, pkts, to, n);
 		return;
 	}
 	stats_self(in->stats)->flooded += n_flood;
-	send_flooded(l2, &r, pkts, to, n);
+	send_flooded(l2, in, &r, pkts, to, n);
+}
+
+void
+l2_send(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
+{
+	uint16_t start = 0, n_flood = 0, vlan = 0;
+
+	/* Runs, sent one after the other: order stays whatever VLANs are mixed. */
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t its = pkts[i]->vlan_tci & L2_VLAN;
+		if (to[i] != NULL)
+			continue;
+		if (n_flood > 0 && its != vlan) {
+			send_run(l2, in, vlan, pkts + start, to + start, i - start, n_flood);
+			start = i;
+			n_flood = 0;
+		}
+		vlan = its;
+		n_flood++;
+	}
+	if (n_flood == 0)
+		send_unicast(l2, in, pkts, to, n);
+	else
+		send_run(l2, in, vlan, pkts + start, to + start, n - start, n_flood);
 }

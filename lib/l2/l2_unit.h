@@ -18,8 +18,11 @@ struct fake_port {
 	struct port port; /* first */
 	uint16_t n_calls, n_sent;
 	uint8_t tag[N_SENT]; /* byte 14 of each frame, in order */
+	uint8_t last[64];    /* of the last frame: its first bytes */
+	uint32_t last_len;
 	struct rte_mbuf *mbuf[N_SENT];
 	bool clobber; /* write into the array, as a port may */
+	bool keep;    /* free nothing: the test does */
 };
 
 static struct fake_port fakes[N_PORTS];
@@ -41,7 +44,11 @@ fake_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		f->tag[f->n_sent] = rte_pktmbuf_mtod(pkts[i], uint8_t *)[14];
 		f->mbuf[f->n_sent++] = pkts[i];
-		rte_pktmbuf_free(pkts[i]);
+		f->last_len = pkts[i]->pkt_len;
+		memcpy(f->last, rte_pktmbuf_mtod(pkts[i], void *),
+			RTE_MIN(sizeof(f->last), (size_t)pkts[i]->data_len));
+		if (!f->keep)
+			rte_pktmbuf_free(pkts[i]);
 		if (f->clobber)
 			pkts[i] = NULL;
 	}
@@ -56,14 +63,17 @@ setup(void **state)
 	memset(fakes, 0, sizeof(fakes));
 	next_tag = n_burst = 0;
 	if (quiesce_init(1) < 0 || (fdb = fdb_create(1024, 300)) == NULL ||
-		(l2 = l2_create(fdb, 0)) == NULL)
+		(l2 = l2_create(fdb, &(struct port_pools){ .small = pool, .data = pool }, 0)) ==
+			NULL)
 		return -1;
 	for (int i = 0; i < N_PORTS; i++) {
 		struct port *p = &fakes[i].port;
 		*p = (struct port){ .ops = &fake_ops,
 			.id = BASE_PORT_NONE,
 			.stats = stats_port_create(),
-			.up = true };
+			.up = true,
+			.vlans.plain = true };
+		memset(p->vlans.member, 0xff, sizeof(p->vlans.member));
 		snprintf(p->name, sizeof(p->name), "p%d", i);
 		port_add(p);
 		fdb_port_limit(fdb, p->id, 64);
@@ -111,10 +121,16 @@ frame(struct rte_ether_addr src, struct rte_ether_addr dst)
 }
 
 static inline void
-send(int in)
+send_kept(int in)
 {
 	l2_burst(l2, &fakes[in].port, burst, n_burst);
 	n_burst = 0;
+}
+
+static inline void
+send(int in)
+{
+	send_kept(in);
 	/* No frame leaks, in no test. */
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }

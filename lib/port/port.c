@@ -21,6 +21,28 @@ const struct conf_key port_conf_keys[] = {
 		.deflt = "",
 		.unique = true,
 		.help = "addresses that are always on this port, and never learned elsewhere" },
+	{ .name = "vlan",
+		.type = CONF_UINT,
+		.deflt = "",
+		.min = 1,
+		.max = PORT_VLAN_MAX,
+		.help = "the VLAN of an access port: frames have no tag on this port" },
+	{ .name = "trunk",
+		.type = CONF_VLANS,
+		.deflt = "",
+		.help = "the VLANs of a trunk, as in 100,200-210: frames have a tag on this port" },
+	{ .name = "native-vlan",
+		.type = CONF_UINT,
+		.deflt = "",
+		.min = 1,
+		.max = PORT_VLAN_MAX,
+		.help = "a trunk's VLAN whose frames have no tag; without it a tag is needed" },
+	{ .name = "peer",
+		.type = CONF_STRING,
+		.deflt = "",
+		.max = BASE_PORT_NAME_MAX - 1,
+		.help = "another port: all frames of one go to the other, whatever their "
+			"addresses" },
 	{ .name = NULL },
 };
 
@@ -68,6 +90,23 @@ queue_stats_create(uint16_t n)
 	return sq;
 }
 
+static void
+vlans_init(struct port_vlans *v, const struct conf_section *cs)
+{
+	v->plain = !conf_has(cs, "vlan") && !conf_has(cs, "trunk");
+	v->access = conf_has(cs, "vlan");
+	if (v->plain) {
+		memset(v->member, 0xff, sizeof(v->member));
+		return;
+	}
+	conf_vlans(cs, "trunk", v->member);
+	v->pvid = conf_has(cs, "vlan")		? conf_uint(cs, "vlan")
+		  : conf_has(cs, "native-vlan") ? conf_uint(cs, "native-vlan")
+						: PORT_VLAN_NONE;
+	if (v->pvid != PORT_VLAN_NONE)
+		v->member[v->pvid / 64] |= UINT64_C(1) << v->pvid % 64;
+}
+
 int
 port_init(struct port *port, const struct port_ops *ops, const struct conf_section *cs,
 	uint16_t n_rxq, uint16_t n_txq)
@@ -90,6 +129,7 @@ port_init(struct port *port, const struct port_ops *ops, const struct conf_secti
 		.mac_limit = conf_uint(cs, "mac-limit"),
 	};
 	strcpy(port->name, name);
+	vlans_init(&port->vlans, cs);
 	if (port->stats == NULL || port->rxq_stats == NULL || port->txq_stats == NULL) {
 		port_fini(port);
 		return -ENOMEM;

@@ -95,6 +95,28 @@ struct port_ops {
 		struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
 };
 
+/*
+ * The VLANs of a port (IEEE 802.1Q). A frame is of the VLAN that its outer tag names (type 0x8100;
+ * others are transparent), or, without a tag or with one that names none (VID 0), of the port's
+ * pvid. It leaves without a tag where its VLAN is the port's pvid, else with one.
+ */
+#define PORT_VLAN_MAX  4094
+#define PORT_VLAN_NONE 4095 /* reserved (9.6): of no VLAN */
+
+struct port_vlans {
+	/* No key says anything: all VLANs, 0 for what has no tag; frames pass as they are. */
+	bool plain;
+	bool access;   /* tagged frames are refused */
+	uint16_t pvid; /* PORT_VLAN_NONE: what has no tag is refused */
+	uint64_t member[(PORT_VLAN_MAX + 1) / 64 + 1];
+};
+
+static inline bool
+port_vlan_member(const struct port_vlans *v, uint16_t vlan)
+{
+	return (v->member[vlan / 64] >> vlan % 64 & 1) != 0;
+}
+
 /* A kind embeds this as its first member. */
 struct port {
 	/* Read by workers; written before port_add, which sets id. */
@@ -104,9 +126,16 @@ struct port {
 	struct stats_port *stats;      /* created and destroyed by port_init and port_fini */
 	struct stats_queue *rxq_stats; /* n_rxq */
 	struct stats_queue *txq_stats; /* n_txq */
+	struct port_vlans vlans;       /* set by port_init */
 
 	/* Written by control at any time, read by workers as it is at the moment. */
 	bool up; /* a guest is connected, or the link is up: only such a port is flooded to */
+	/*
+	 * The other end of a wire: all frames of this port go there and nowhere else. Its own peer
+	 * is this one. Cleared a grace period before either port goes.
+	 */
+	struct port *peer;
+	bool peer_missing; /* it should have one: control does not start it */
 
 	/* Control's. */
 	char name[BASE_PORT_NAME_MAX];
@@ -130,7 +159,7 @@ void port_queues_changed(struct port *port);
 void port_went_down(struct port *port);
 void port_announced(struct port *port, const uint8_t mac[6]);
 
-/* Keys that every port has, whatever its kind: type, mac-limit, static-mac. */
+/* Keys that every port has, whatever its kind. */
 extern const struct conf_key port_conf_keys[];
 
 /*

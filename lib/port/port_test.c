@@ -5,7 +5,7 @@
 /* A config section that needs no file: the test stands in for lib/conf. */
 struct conf_section {
 	const char *name;
-	uint64_t mac_limit;
+	uint64_t mac_limit, vlan, trunk, native;
 };
 
 const char *
@@ -17,8 +17,26 @@ conf_name(const struct conf_section *cs)
 uint64_t
 conf_uint(const struct conf_section *cs, const char *key)
 {
-	assert_string_equal(key, "mac-limit");
-	return cs->mac_limit;
+	if (strcmp(key, "mac-limit") == 0)
+		return cs->mac_limit;
+	return strcmp(key, "vlan") == 0 ? cs->vlan : cs->native;
+}
+
+bool
+conf_has(const struct conf_section *cs, const char *key)
+{
+	if (strcmp(key, "trunk") == 0)
+		return cs->trunk != 0;
+	return conf_uint(cs, key) != 0;
+}
+
+void
+conf_vlans(const struct conf_section *cs, const char *key, uint64_t vlans[CONF_VLAN_MAX / 64 + 1])
+{
+	assert_string_equal(key, "trunk");
+	memset(vlans, 0, (CONF_VLAN_MAX / 64 + 1) * sizeof(vlans[0]));
+	if (cs->trunk != 0)
+		vlans[cs->trunk / 64] |= UINT64_C(1) << cs->trunk % 64;
 }
 
 static const struct port_ops ops = { .kind = "fake" };
@@ -54,6 +72,35 @@ init_fills_the_common_part(void **state)
 	assert_int_equal(port.rxq_stats[2].frames, 0);
 	assert_int_equal(port.txq_stats[1].bytes, 0);
 	port_fini(&port);
+}
+
+static void
+vlans_follow_from_the_keys(void **state)
+{
+	static const struct {
+		struct conf_section cs;
+		struct port_vlans expected;
+		uint16_t member, stranger;
+	} cases[] = {
+		{ { "plain", 7 }, { .plain = true }, PORT_VLAN_MAX, PORT_VLAN_NONE },
+		{ { "access", 7, .vlan = 100 }, { .access = true, .pvid = 100 }, 100, 0 },
+		{ { "trunk", 7, .trunk = 200 }, { .pvid = PORT_VLAN_NONE }, 200, 0 },
+		{ { "native", 7, .trunk = 200, .native = 5 }, { .pvid = 5 }, 5, 4 },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct port port;
+		assert_int_equal(port_init(&port, &ops, &cases[i].cs, 1, 1), 0);
+		assert_int_equal(port.vlans.plain, cases[i].expected.plain);
+		assert_int_equal(port.vlans.access, cases[i].expected.access);
+		assert_int_equal(port.vlans.pvid, cases[i].expected.pvid);
+		assert_true(port_vlan_member(&port.vlans, cases[i].member));
+		assert_int_equal(
+			port_vlan_member(&port.vlans, cases[i].stranger), cases[i].expected.plain);
+		assert_int_equal(port_vlan_member(&port.vlans, 200),
+			cases[i].expected.plain || cases[i].cs.trunk != 0);
+		port_fini(&port);
+	}
 }
 
 static void
@@ -222,6 +269,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(init_fills_the_common_part),
+		cmocka_unit_test(vlans_follow_from_the_keys),
 		cmocka_unit_test(a_name_that_does_not_fit_is_refused),
 		cmocka_unit_test(queues_of_two_workers_never_share_a_cache_line),
 		cmocka_unit_test(ids_are_the_lowest_free_and_names_are_unique),

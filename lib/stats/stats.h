@@ -30,6 +30,7 @@
 	X(NO_MBUF, "no_mbuf", "no packet buffer left")                                             \
 	X(SRC_INVALID, "src_invalid", "source address is multicast or zero")                       \
 	X(LINK_LOCAL, "link_local", "destination is 01:80:C2:00:00:0X, never forwarded")           \
+	X(VLAN, "vlan", "of a VLAN that is not one of the port's, or tagged on an access port")    \
 	X(HAIRPIN, "hairpin", "destination was learned on the port the frame came from")           \
 	X(NO_RECEIVER, "no_receiver", "flooded, but no other port is up")                          \
 	/* egress: counted against the port the frame should have left by */                       \

@@ -36,7 +36,7 @@ owners_clear(void)
 }
 
 int
-worker_init(struct fdb *fdb)
+worker_init(struct fdb *fdb, const struct port_pools *pools)
 {
 	unsigned int lcore;
 
@@ -54,7 +54,7 @@ worker_init(struct fdb *fdb)
 		*w = (struct worker){
 			.list = &empty_list,
 			.lcore_id = lcore,
-			.l2 = l2_create(fdb, nodes[n_workers]),
+			.l2 = l2_create(fdb, pools, nodes[n_workers]),
 		};
 		n_workers++;
 		if (w->l2 == NULL) {

@@ -27,6 +27,7 @@
 #define WORKER_EMPTY_SLEEP_US 100
 
 struct fdb;
+struct port_pools;
 struct port;
 
 /*
@@ -48,7 +49,7 @@ struct worker_status {
  * After EAL and quiesce_init(n_workers); n_workers is the number of EAL worker lcores.
  * 0; -EINVAL without worker lcores, -E2BIG above BASE_WORKERS_MAX, -ENOMEM.
  */
-int worker_init(struct fdb *fdb);
+int worker_init(struct fdb *fdb, const struct port_pools *pools);
 /* Launch the loops, with the queues that are active now. 0 or negative errno, then none runs. */
 int worker_start(void);
 /*

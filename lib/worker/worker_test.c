@@ -84,12 +84,14 @@ setup(void **state)
 			.n_rxq = N_QUEUES,
 			.stats = stats_port_create(),
 			.numa_node = -1,
-			.up = true };
+			.up = true,
+			.vlans.plain = true };
+		memset(p->vlans.member, 0xff, sizeof(p->vlans.member));
 		snprintf(p->name, sizeof(p->name), "p%d", i);
 		port_add(p);
 		fdb_port_limit(fdb, p->id, 16);
 	}
-	return worker_init(fdb);
+	return worker_init(fdb, &(struct port_pools){ 0 });
 }
 
 static int

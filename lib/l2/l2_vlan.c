@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tags on the way out (IEEE 802.1Q 6.9.2): in place where the frame is ours alone. */
+#include <string.h>
+
+#include <rte_ether.h>
+
+#include "l2_priv.h"
+#include "offload.h"
+
+#define TPID_AT	   (2 * RTE_ETHER_ADDR_LEN)
+#define TCI_AT	   (TPID_AT + 2)
+#define COPY_WHOLE 256 /* first segments up to this are copied to a small mbuf */
+
+/* The header grew or shrank by `by` bytes. */
+static void
+shift_offload(struct rte_mbuf *m, int by)
+{
+	struct offload o;
+
+	if ((m->ol_flags & OFFLOAD_ALL) == 0)
+		return;
+	o = offload_get(m);
+	o.csum_start += by;
+	o.hdr_len += by;
+	offload_set(m, 0, o);
+}
+
+/*
+ * The frame with a first segment of its own, the rest shared as it was. Takes m, also when it
+ * fails.
+ */
+static struct rte_mbuf *
+own_head(const struct l2 *l2, struct rte_mbuf *m)
+{
+	struct rte_mbuf *head;
+
+	if (unlikely(m->data_len > COPY_WHOLE - RTE_VLAN_HLEN)) {
+		/* A device's buffer: nothing of it is a guest's, which would be copied twice. */
+		head = rte_pktmbuf_copy(m, l2->pools.data, 0, UINT32_MAX);
+		rte_pktmbuf_free(m);
+		return head;
+	}
+	head = rte_pktmbuf_alloc(l2->pools.small);
+	if (head == NULL) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	memcpy(rte_pktmbuf_mtod(head, void *), rte_pktmbuf_mtod(m, void *), m->data_len);
+	head->data_len = m->data_len;
+	head->pkt_len = m->pkt_len;
+	head->nb_segs = m->nb_segs;
+	head->next = m->next;
+	head->port = m->port;
+	head->ol_flags = m->ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+	head->tx_offload = m->tx_offload;
+	head->hash = m->hash;
+	head->vlan_tci = m->vlan_tci;
+	rte_pktmbuf_free_seg(m);
+	return head;
+}
+
+static bool
+may_write(const struct rte_mbuf *m)
+{
+	return rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
+	       rte_pktmbuf_headroom(m) >= RTE_VLAN_HLEN;
+}
+
+static void
+push(struct rte_mbuf *m, uint16_t vlan)
+{
+	const rte_be16_t tag[2] = { RTE_BE16(L2_TPID), rte_cpu_to_be_16(vlan) };
+
+	/* As rte_pktmbuf_prepend; may_write has seen the room. */
+	m->data_off -= RTE_VLAN_HLEN;
+	m->data_len += RTE_VLAN_HLEN;
+	m->pkt_len += RTE_VLAN_HLEN;
+	char *header = rte_pktmbuf_mtod(m, char *);
+	memmove(header, header + RTE_VLAN_HLEN, TPID_AT);
+	memcpy(header + TPID_AT, tag, sizeof(tag));
+	shift_offload(m, RTE_VLAN_HLEN);
+}
+
+static void
+pop(struct rte_mbuf *m)
+{
+	char *header = rte_pktmbuf_mtod(m, char *);
+
+	memmove(header + RTE_VLAN_HLEN, header, TPID_AT);
+	rte_pktmbuf_adj(m, RTE_VLAN_HLEN);
+	shift_offload(m, -RTE_VLAN_HLEN);
+}
+
+/* A priority tag gets its VLAN; the four bits above it stay. */
+static void
+name(struct rte_mbuf *m, uint16_t vlan)
+{
+	uint8_t *tci = rte_pktmbuf_mtod_offset(m, uint8_t *, TCI_AT);
+
+	tci[0] = (tci[0] & 0xf0) | vlan >> 8;
+	tci[1] = vlan & 0xff;
+}
+
+/* One frame as `v` wants it; NULL: no mbuf for it. */
+static struct rte_mbuf *
+retag(const struct l2 *l2, const struct port_vlans *v, struct rte_mbuf *m)
+{
+	uint16_t vlan = m->vlan_tci & L2_VLAN, tag = m->vlan_tci & (L2_TAG | L2_TAG_NAMES);
+	bool bare = vlan == v->pvid;
+
+	/* A plain port takes a priority tag as it is. */
+	if (bare ? tag == 0 || v->plain : (tag & L2_TAG_NAMES) != 0)
+		return m;
+	if (!may_write(m))
+		m = own_head(l2, m);
+	if (unlikely(m == NULL))
+		return NULL;
+	if (bare)
+		pop(m);
+	else if (tag == 0)
+		push(m, vlan);
+	else
+		name(m, vlan);
+	return m;
+}
+
+uint16_t
+l2_retag(struct l2 *l2, struct port *in, struct port *to, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t n_left = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		/* A static address is known in VLANs that its port may have left. */
+		if (unlikely(!port_vlan_member(&to->vlans, m->vlan_tci & L2_VLAN))) {
+			l2_drop(in, STATS_DROP_VLAN, &m, 1);
+			continue;
+		}
+		m = retag(l2, &to->vlans, m);
+		if (likely(m != NULL))
+			pkts[n_left++] = m;
+		else
+			stats_drop(to->stats, STATS_DROP_TX_NO_MBUF, 1);
+	}
+	return n_left;
+}
