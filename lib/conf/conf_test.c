@@ -152,8 +152,8 @@ unknown_and_double_sections_and_keys_are_refused(void **state)
 	refused("[switch]\nmemroy = 1\n", "f.conf:2: [switch]: unknown key 'memroy'; known are "
 					  "workers, memory, hugepages, socket-dir");
 	refused("[port a]\ntype = red\nsocket = a\ndevice = b\n",
-		"f.conf:4: [port a]: unknown key 'device'; known are type, mac-limit, static-mac, "
-		"socket");
+		"f.conf:4: [port a]: unknown key 'device'; known are type, mac-limit, trunk, "
+		"static-mac, socket");
 	refused("[switch]\nmemory = 100\nmemory = 100\n",
 		"f.conf:3: [switch]: key 'memory' stands here for the second time");
 }
