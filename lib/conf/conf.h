@@ -39,7 +39,7 @@ enum conf_type {
 	CONF_UINT,   /* decimal, min .. max */
 	CONF_ENUM,   /* one of `choices`, separated by '|' */
 	CONF_CPUS,   /* CPU list: 1 or 1-3,5 */
-	CONF_MACS,   /* unicast MAC addresses, separated by commas */
+	CONF_MACS,   /* unicast MAC addresses, separated by commas; at most `max` if not 0 */
 	CONF_VLANS,  /* VLAN list: 100 or 100,200-210; 1 .. CONF_VLAN_MAX */
 };
 
@@ -48,7 +48,7 @@ struct conf_key {
 	enum conf_type type;
 	/* As in the file; NULL: the key is required; "": none, conf_has is false. */
 	const char *deflt;
-	uint64_t min, max;   /* CONF_UINT: both; CONF_STRING: max */
+	uint64_t min, max;   /* CONF_UINT: both; CONF_STRING, CONF_MACS: max */
 	const char *choices; /* CONF_ENUM */
 	const char *help;    /* one line for --help and the man page */
 	bool unique; /* no two ports may have the same value (CONF_MACS: a common address) */

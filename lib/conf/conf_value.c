@@ -168,9 +168,14 @@ conf_value_check(
 			CONF_VLAN_MAX);
 		return parse_vlans(value, vlans);
 	case CONF_MACS:
-		snprintf(expected, size,
-			"unicast addresses, each once, as in 52:54:00:00:00:01,52:54:00:00:00:02");
-		return parse_macs(value, macs, RTE_DIM(macs), &n_macs);
+		if (key->max == 1)
+			snprintf(expected, size, "a unicast address, as in 52:54:00:00:00:01");
+		else
+			snprintf(expected, size,
+				"unicast addresses, each once, as in "
+				"52:54:00:00:00:01,52:54:00:00:00:02");
+		return parse_macs(value, macs, RTE_DIM(macs), &n_macs) &&
+		       (key->max == 0 || n_macs <= key->max);
 	}
 	return false;
 }

@@ -43,6 +43,13 @@ const struct conf_key port_conf_keys[] = {
 		.max = BASE_PORT_NAME_MAX - 1,
 		.help = "another port: all frames of one go to the other, whatever their "
 			"addresses" },
+	{ .name = "mtu",
+		.type = CONF_UINT,
+		.deflt = "",
+		.min = PORT_MTU_MIN,
+		.max = PORT_MTU_MAX,
+		.help = "longest IP packet that goes out by this port; default: any that it can "
+			"take" },
 	{ .name = NULL },
 };
 
@@ -126,6 +133,7 @@ port_init(struct port *port, const struct port_ops *ops, const struct conf_secti
 		.rxq_stats = queue_stats_create(n_rxq),
 		.txq_stats = queue_stats_create(n_txq),
 		.numa_node = -1,
+		.mtu = conf_uint(cs, "mtu"),
 		.mac_limit = conf_uint(cs, "mac-limit"),
 	};
 	strcpy(port->name, name);

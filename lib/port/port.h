@@ -32,6 +32,10 @@ struct port;
 
 #define PORT_ERROR_MAX 256 /* bytes of an error in words */
 
+/* Every IPv4 host must take 68 bytes (RFC 791); virtio and IP know no more than 65535. */
+#define PORT_MTU_MIN 68
+#define PORT_MTU_MAX 65535
+
 /* Packet buffers. All have one mempool per switch; a lent or private part of a frame may come from
  * any. */
 struct port_pools {
@@ -84,7 +88,8 @@ struct port_ops {
 	/* Each frame's first segment holds its Ethernet header, or the whole of a shorter frame. */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	/*
-	 * Returns how many were sent; all n are gone. n <= BASE_BURST. A flooded frame is shared:
+	 * Returns how many were sent (more than n, if the port cut some up); all n are gone.
+	 * n: 1 .. BASE_BURST. A flooded frame is shared:
 	 * its segments have a reference count above 1, and the port must not write into them.
 	 */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
@@ -123,6 +128,7 @@ struct port {
 	const struct port_ops *ops;
 	uint16_t id;		       /* BASE_PORT_NONE before port_add */
 	uint16_t n_rxq, n_txq;	       /* queues that exist, also when no guest uses them */
+	uint16_t mtu;		       /* of the config; 0: none */
 	struct stats_port *stats;      /* created and destroyed by port_init and port_fini */
 	struct stats_queue *rxq_stats; /* n_rxq */
 	struct stats_queue *txq_stats; /* n_txq */
@@ -163,7 +169,7 @@ void port_announced(struct port *port, const uint8_t mac[6]);
 extern const struct conf_key port_conf_keys[];
 
 /*
- * For the kinds: fill the common part, all of it (name, stats, mac_limit; numa_node -1, the
+ * For the kinds: fill the common part, all of it (name, stats, mtu, mac_limit; numa_node -1, the
  * rest 0), or release it. n_rxq, n_txq <= BASE_QUEUES_MAX. 0, -ENOMEM, or
  * -ENAMETOOLONG; nothing to release on failure. port_fini also gives the port's id back.
  */

@@ -19,6 +19,8 @@ conf_uint(const struct conf_section *cs, const char *key)
 {
 	if (strcmp(key, "mac-limit") == 0)
 		return cs->mac_limit;
+	if (strcmp(key, "mtu") == 0)
+		return 9000;
 	return strcmp(key, "vlan") == 0 ? cs->vlan : cs->native;
 }
 
@@ -66,6 +68,7 @@ init_fills_the_common_part(void **state)
 	assert_ptr_equal(port.ops, &ops);
 	assert_int_equal(port.id, BASE_PORT_NONE);
 	assert_int_equal(port.mac_limit, 7);
+	assert_int_equal(port.mtu, 9000);
 	assert_int_equal(port.numa_node, -1);
 	assert_false(port.up);
 	assert_false(port.rx_active[BASE_QUEUES_MAX - 1]);

@@ -4,37 +4,21 @@
 #include <string.h>
 
 #include <event2/event.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
-#include <linux/virtio_ring.h>
 #include <rte_random.h>
 
 #include "pv_priv.h"
-
-/*
- * What every guest may have. A front-end adds what it does by itself (MAC and
- * STATUS of the config space, the commands of the control queue) and takes
- * away what its user forbids.
- * CTRL_VQ and CTRL_RX: the control queue never reaches a back-end; but DPDK's
- * virtio-user hides both from its driver unless they are offered. No receive
- * filter is ever applied here, so any request that CTRL_RX allows is honoured.
- * GUEST_ANNOUNCE: the guest announces itself after a migration, with frames that are
- * forwarded as any other, also beyond this switch. Without it, QEMU sends SEND_RARP.
- * MTU: the front-end owns the field; QEMU's host_mtu works only if it is offered.
- */
-#define FEATURES                                                                                   \
-	(RTE_BIT64(VIRTIO_F_VERSION_1) | RTE_BIT64(VIRTIO_F_ANY_LAYOUT) |                          \
-		RTE_BIT64(VIRTIO_RING_F_INDIRECT_DESC) | RTE_BIT64(VIRTIO_RING_F_EVENT_IDX) |      \
-		RTE_BIT64(VIRTIO_NET_F_MRG_RXBUF) | RTE_BIT64(VIRTIO_NET_F_CTRL_VQ) |              \
-		RTE_BIT64(VIRTIO_NET_F_CTRL_RX) | RTE_BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE) |         \
-		RTE_BIT64(VIRTIO_NET_F_MTU) | RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 
 static const struct conf_key keys[] = {
 	{ .name = "socket",
 		.type = CONF_STRING,
 		.max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
 		.unique = true,
-		.help = "path of the socket to listen on; relative to socket-dir" },
+		.help = "path of the front-end's socket; relative to socket-dir" },
+	{ .name = "role",
+		.type = CONF_ENUM,
+		.deflt = "server",
+		.choices = "server|client",
+		.help = "server: listen, and the front-end connects; client: connect to it" },
 	{ .name = "queues",
 		.type = CONF_UINT,
 		.deflt = "1",
@@ -51,6 +35,18 @@ static const struct conf_key keys[] = {
 		.deflt = "1024",
 		.max = 4096,
 		.help = "guest buffers of one queue on loan at the most; 0: copy all frames" },
+	{ .name = "ring-reset",
+		.type = CONF_ENUM,
+		.deflt = "no",
+		.choices = "no|yes",
+		.help = "yes: the guest may reset single queues; not with QEMU, which tells "
+			"nobody" },
+	{ .name = "mac",
+		.type = CONF_MACS,
+		.deflt = "",
+		.max = 1,
+		.unique = true,
+		.help = "the guest's own address, for front-ends that ask" },
 	{ .name = NULL },
 };
 
@@ -81,6 +77,20 @@ socket_path(struct port_vhost *pv, const char *dir, const char *name, char err[P
 	return -ENAMETOOLONG;
 }
 
+static struct pv_offer
+offer_of(const struct conf_section *cs)
+{
+	struct pv_offer offer = {
+		.n_queues = conf_uint(cs, "queues"),
+		.mtu = conf_uint(cs, "mtu"),
+		.has_mac = conf_has(cs, "mac"),
+		.ring_reset = conf_enum(cs, "ring-reset"),
+	};
+
+	conf_macs(cs, "mac", &offer.mac, 1);
+	return offer;
+}
+
 static void
 pv_free(struct port_vhost *pv)
 {
@@ -106,6 +116,8 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	pv->n_queues = conf_uint(cs, "queues");
 	pv->copybreak = conf_uint(cs, "copybreak");
 	pv->loan_cap = conf_uint(cs, "loan-cap");
+	pv->role = conf_enum(cs, "role");
+	pv->offer = offer_of(cs);
 	LIST_INIT(&pv->zombies);
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
 		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
@@ -129,7 +141,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 }
 
 static const char *
-why_not_listening(int ret)
+why_not_open(int ret)
 {
 	if (ret == -EADDRINUSE)
 		return "another program or port does";
@@ -143,21 +155,21 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 {
 	struct port_vhost *pv = pv_of(port);
 	struct vhost_user_config config = {
+		.role = pv->role,
 		.path = pv->socket,
 		.name = port->name,
-		.features = FEATURES,
+		.features = pv_features_offer(&pv->offer),
 		.queue_pairs = pv->n_queues,
 		.ops = &pv_session_ops,
 		.ctx = pv,
 	};
 
-	if (pv->n_queues > 1)
-		config.features |= RTE_BIT64(VIRTIO_NET_F_MQ);
 	int ret = vhost_user_open(pv->env.base, &config, &pv->vu);
 	if (ret < 0) {
 		pv->vu = NULL;
-		snprintf(err, PORT_ERROR_MAX, "cannot listen on %s: %s", pv->socket,
-			why_not_listening(ret));
+		snprintf(err, PORT_ERROR_MAX, "cannot %s %s: %s",
+			pv->role == VHOST_USER_CLIENT ? "connect to" : "listen on", pv->socket,
+			why_not_open(ret));
 	}
 	return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "gmem.h"
 #include "port_vhost.h"
+#include "pv_features.h"
 #include "pv_view.h"
 #include "vhost_user.h"
 #include "virtq.h"
@@ -49,13 +50,15 @@ struct port_vhost {
 	uint16_t n_queues; /* in each direction; twice as many slots */
 	uint16_t copybreak, loan_cap;
 	uint32_t flow_key; /* pv_flow_hash */
+	enum vhost_user_role role;
+	struct pv_offer offer;
 	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 	/* Control's. */
 	struct vhost_user *vu; /* while started */
 	bool connected;
 	uint64_t features;
-	uint64_t mtu; /* NET_SET_MTU; 0: never */
+	uint64_t mtu; /* NET_SET_MTU; 0: never in this session */
 	struct gmem_gen *gen;
 	bool node_known;     /* numa_node is of this session's memory */
 	struct event *tick;  /* every PV_TICK_MS, while there is something to watch */
@@ -85,6 +88,11 @@ pv_of(struct port *port)
 extern const struct vhost_user_ops pv_session_ops;
 
 /* pv_ring.c. index < 2 * n_queues */
+/*
+ * Workers are to see what follows from rings that came, went, broke or changed their enable bit, or
+ * from another MTU. Returns the version of the view in which it is so.
+ */
+uint64_t pv_rings_changed(struct port_vhost *pv);
 int pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start);
 void pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to);
 void pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report);

@@ -5,19 +5,19 @@
 #include <unistd.h>
 
 #include <rte_debug.h>
+#include <rte_ether.h>
 
 #include "pv_priv.h"
 #include "quiesce.h"
 
-/*
- * What follows from rings that came, went, broke or changed their enable bit. Returns the version
- * of the view in which it is so.
- */
-static uint64_t
-rings_changed(struct port_vhost *pv)
+uint64_t
+pv_rings_changed(struct port_vhost *pv)
 {
+	uint32_t mtu = pv_features_mtu(&pv->offer, pv->features, pv->mtu);
 	bool up = false, moved = false;
 
+	pv->views.wish.frame_max = mtu == 0 ? UINT32_MAX : mtu + RTE_ETHER_HDR_LEN;
+	pv->views.wish.offloads = 0;
 	for (unsigned int i = 0; i < pv->n_queues; i++) {
 		const struct pv_ring *rx = pv->slots[PV_RX_SLOT(i)].ring;
 		const struct pv_slot *slot = &pv->slots[PV_TX_SLOT(i)];
@@ -34,6 +34,9 @@ rings_changed(struct port_vhost *pv)
 		pv->views.wish.tx[i].use = use;
 		pv->views.wish.tx[i].q = slot->ring != NULL ? slot->ring->q : NULL;
 		pv->views.wish.tx[i].lock = slot->ring != NULL ? &slot->ring->lock : NULL;
+		/* The same for all: features are of the session. */
+		if (slot->ring != NULL)
+			pv->views.wish.offloads = virtq_push_offloads(slot->ring->q);
 		up |= slot->ring != NULL;
 	}
 	__atomic_store_n(&pv->port.up, up, __ATOMIC_RELAXED);
@@ -117,7 +120,7 @@ pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 	virtq_enable(slot->ring->q, slot->enabled);
 	/* Signals it too: a predecessor may have died between publishing and notifying. */
 	virtq_call_fd_swap(slot->ring->q, slot->call_fd);
-	rings_changed(pv);
+	pv_rings_changed(pv);
 	return 0;
 }
 
@@ -195,7 +198,7 @@ pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
 	slot->ring = NULL;
 	slot->leaving = ring;
 	/* Later than all that is deferred for it (old_view_release, old_call_close). */
-	ring->gone_at = rings_changed(pv);
+	ring->gone_at = pv_rings_changed(pv);
 }
 
 void
@@ -207,7 +210,7 @@ pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled)
 	if (slot->ring == NULL)
 		return;
 	virtq_enable(slot->ring->q, enabled);
-	rings_changed(pv);
+	pv_rings_changed(pv);
 }
 
 /* A call fd that workers may be about to signal. */
@@ -264,7 +267,7 @@ pv_ring_check(struct port_vhost *pv, uint32_t index)
 		PV_QUEUE(index), index, virtq_fault_text(fault));
 	if (slot->err_fd >= 0)
 		base_eventfd_signal(slot->err_fd);
-	rings_changed(pv);
+	pv_rings_changed(pv);
 }
 
 void

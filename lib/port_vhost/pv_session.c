@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a vhost-user session tells its port. */
-#include <string.h>
 #include <unistd.h>
 
-#include <linux/virtio_net.h>
-
 #include "pv_priv.h"
-
-/* Every IPv4 host must take 68 bytes (RFC 791); the switch carries any frame that virtio can. */
-#define MTU_MIN 68
-#define MTU_MAX 65535
 
 static void
 on_connected(void *ctx)
@@ -121,9 +114,10 @@ on_set_mtu(void *ctx, uint64_t mtu)
 {
 	struct port_vhost *pv = ctx;
 
-	if (mtu < MTU_MIN || mtu > MTU_MAX)
+	if (mtu < PORT_MTU_MIN || mtu > PORT_MTU_MAX || (pv->offer.mtu != 0 && mtu > pv->offer.mtu))
 		return -EINVAL;
 	pv->mtu = mtu;
+	pv_rings_changed(pv);
 	return 0;
 }
 
@@ -136,14 +130,8 @@ static uint32_t
 on_get_config(void *ctx, uint8_t *space, uint32_t size)
 {
 	const struct port_vhost *pv = ctx;
-	struct virtio_net_config config = {
-		.status = VIRTIO_NET_S_LINK_UP,
-		.max_virtqueue_pairs = pv->n_queues,
-		.mtu = MTU_MAX,
-	};
 
-	memcpy(space, &config, RTE_MIN(size, sizeof(config)));
-	return sizeof(config);
+	return pv_features_config(&pv->offer, pv->mtu, space, size);
 }
 
 const struct vhost_user_ops pv_session_ops = {

@@ -30,24 +30,29 @@ add_bits(struct rte_tel_data *dict, const char *name, uint64_t bits,
 void
 pv_status(struct port *port, struct rte_tel_data *dict)
 {
+	static const char *const states[] = {
+		[VHOST_USER_LISTENING] = "listening",
+		[VHOST_USER_CONNECTING] = "connecting",
+		[VHOST_USER_CONNECTED] = "connected",
+	};
 	struct port_vhost *pv = pv_of(port);
 	struct vhost_user_status st = { 0 };
 
 	if (pv->vu != NULL)
 		vhost_user_status(pv->vu, &st);
-	rte_tel_data_add_dict_string(dict, "role", "server");
+	rte_tel_data_add_dict_string(
+		dict, "role", pv->role == VHOST_USER_CLIENT ? "client" : "server");
 	rte_tel_data_add_dict_string(dict, "socket", pv->socket);
-	rte_tel_data_add_dict_string(dict, "session",
-		pv->vu == NULL			   ? "stopped"
-		: st.state == VHOST_USER_CONNECTED ? "connected"
-						   : "listening");
+	rte_tel_data_add_dict_string(
+		dict, "session", pv->vu == NULL ? "stopped" : states[st.state]);
 	base_tel_uint(dict, "connects", st.n_connects);
-	rte_tel_data_add_dict_string(dict, "session_error", st.last_error);
+	rte_tel_data_add_dict_string(dict, "session_error",
+		st.connect_error[0] != '\0' ? st.connect_error : st.last_error);
 	add_bits(dict, "features", st.features, vhost_user_feature_name);
 	add_bits(dict, "protocol_features", st.protocol_features, vhost_user_protocol_feature_name);
 	base_tel_uint(dict, "memory_slots", st.n_mem_slots);
 	base_tel_uint(dict, "memory_bytes", st.mem_bytes);
-	base_tel_uint(dict, "mtu", pv->mtu);
+	base_tel_uint(dict, "mtu", pv_features_mtu(&pv->offer, pv->features, pv->mtu));
 	base_tel_uint(dict, "rings_leaving_loans", pv->n_zombies);
 }
 

@@ -10,6 +10,8 @@ view_of_wish(struct pv_view *view, const struct pv_wish *wish, unsigned int n_qu
 	enum pv_tx_use best = PV_TX_NONE;
 
 	memcpy(view->rx, wish->rx, sizeof(view->rx));
+	view->offloads = wish->offloads;
+	view->frame_max = wish->frame_max;
 	view->n_tx = 0;
 	for (unsigned int i = 0; i < n_queues; i++)
 		best = RTE_MAX(best, wish->tx[i].use);

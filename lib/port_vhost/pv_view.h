@@ -39,10 +39,14 @@ struct pv_wish {
 		rte_spinlock_t *lock;
 		enum pv_tx_use use;
 	} tx[BASE_QUEUES_MAX];
+	uint64_t offloads;  /* OFFLOAD_*: what the guest can do itself */
+	uint32_t frame_max; /* bytes of the longest frame it takes without a tag; UINT32_MAX: any */
 };
 
 struct pv_view {
 	struct virtq *rx[BASE_QUEUES_MAX];
+	uint64_t offloads; /* as in struct pv_wish */
+	uint32_t frame_max;
 	uint32_t n_tx; /* 0: no ring to send into */
 	struct {
 		struct virtq *q;
