@@ -8,7 +8,8 @@
  *   fg_sock.c    the socket: any bytes, any fds, partial messages, timeouts
  *   fg_mem.c     guest memory: regions (memfd), allocation, canaries
  *   fg_proto.c   the protocol in good order
- *   fg_ring.c    split ring, driver side; raw access to its three areas
+ *   fg_ring.c    a ring, driver side; raw access to its three areas
+ *   fg_split.c, fg_packed.c   its two formats
  *   fg_net.c     frames: header placement, descriptor cuts, mergeable buffers
  *   fg_verify.c  payload with seed and sequence number, checked byte by byte
  *   fg_stream.c  a verified stream of frames between two guests
@@ -42,6 +43,8 @@
 #define FG_F_EVENT_IDX (1ull << 29)
 #define FG_F_PROTOCOL  (1ull << 30)
 #define FG_F_VERSION_1 (1ull << 32)
+#define FG_F_PACKED    (1ull << 34)
+#define FG_F_IN_ORDER  (1ull << 35)
 #define FG_P_MQ	       (1ull << 0)
 #define FG_P_REPLY_ACK (1ull << 3)
 #define FG_P_MTU       (1ull << 4)
@@ -74,6 +77,7 @@ struct fg {
 	uint32_t n_allocs, max_allocs;
 	struct fg_queue *rx[FG_PAIRS_MAX]; /* the guest's receiveqs */
 	struct fg_queue *tx[FG_PAIRS_MAX]; /* the guest's transmitqs */
+	int listener;			   /* -1: not listening */
 	char error[200];
 };
 
@@ -86,6 +90,11 @@ int fg_fail(struct fg *g, int err, const char *fmt, ...) __attribute__((format(p
 /* ---- socket (fg_sock.c) ---- */
 
 int fg_connect(struct fg *g, const char *path);
+/* The other role: a socket that the back-end connects to, and one connection to it. */
+int fg_listen(struct fg *g, const char *path);
+int fg_accept(struct fg *g, int timeout_ms);
+/* Remove the socket, too. */
+void fg_unlisten(struct fg *g);
 void fg_disconnect(struct fg *g);
 /* Any bytes, whole or part of a message, with n_fds fds (0 .. 253) attached to the first byte. */
 int fg_send_raw(struct fg *g, const void *bytes, size_t len, const int *fds, unsigned int n_fds);
@@ -150,28 +159,41 @@ int fg_rem_mem_reg(struct fg *g, uint32_t region);
 int fg_ring_start(struct fg_ring *r);
 int fg_ring_addr(struct fg_ring *r); /* SET_VRING_ADDR alone */
 int fg_ring_enable(struct fg_ring *r, bool on);
-/* GET_VRING_BASE: the index the back-end stopped at, or negative errno. */
+/* GET_VRING_BASE: where the back-end stopped is then r->base. */
 int fg_ring_stop(struct fg_ring *r);
 
 /* ---- rings (fg_ring.c) ---- */
 
+/* Split, or packed if that was negotiated: then head means a buffer id. */
 struct fg_ring {
 	struct fg *g;
+	const struct fg_ring_ops *ops;
 	uint32_t index, size, region;
-	uint64_t desc_gpa, avail_gpa, used_gpa;
+	uint64_t desc_gpa, avail_gpa, used_gpa; /* packed: descriptors, driver area, device area */
 	struct fg_desc *desc;
 	struct fg_avail *avail;
 	struct fg_used *used;
-	uint16_t avail_idx, published, used_idx, base;
+	uint32_t base; /* as in SET_VRING_BASE */
 	uint16_t n_free, free_head;
-	uint16_t *next;	   /* free list and chains, private: a hostile test may overwrite desc[] */
+	/* split */
+	uint16_t avail_idx, published, used_idx;
+	/* packed: where the next chain is posted, where the next completion is expected */
+	uint16_t pos, used_pos;
+	bool wrap, used_wrap;
+	uint16_t first_pos, first_flags, n_shown; /* posted, and not yet published */
+
+	uint16_t *next;	   /* free list and chains, private: a test may overwrite desc[] */
 	uint16_t *n_chain; /* descriptors of the chain with this head */
 	uint32_t *cookie;  /* by head */
+	uint32_t *n_write; /* by head: bytes the device may write */
 	uint16_t *order;   /* heads in the order they were made available */
 	uint64_t *table;   /* indirect table of a head: its gpa, 0: none yet */
 	uint16_t *n_table; /* entries it has room for */
+	uint64_t n_posted, n_taken;
+	uint32_t batch,
+		batch_len; /* IN_ORDER: chains that one used entry stands for, still to take */
 	int kick, call, err;
-	bool event_idx;
+	bool event_idx, packed, in_order;
 	uint64_t n_kicks, n_calls, n_out_of_order, n_bad_id;
 };
 
@@ -181,7 +203,7 @@ struct fg_buf {
 	bool write;
 };
 
-/* Allocate a ring in a region; it is not told to the back-end. size: power of two. */
+/* Allocate a ring in a region; it is not told to the back-end. Split: size is a power of two. */
 struct fg_ring *fg_ring_new(struct fg *g, uint32_t region, uint32_t index, uint32_t size);
 void fg_ring_free(struct fg_ring *r);
 /* Find the three areas again after fg_mem_move. */
@@ -197,12 +219,17 @@ void fg_ring_kick(struct fg_ring *r);
 /* Take one completion: true and what was posted, its cookie and length. */
 bool fg_ring_take(struct fg_ring *r, uint16_t *head, uint32_t *len, uint32_t *cookie);
 /* Completions that wait to be taken. */
-uint16_t fg_ring_pending(const struct fg_ring *r);
+uint32_t fg_ring_pending(const struct fg_ring *r);
 /* Ask the device to notify, or not to, at the next completion. */
 void fg_ring_want_call(struct fg_ring *r, bool want);
+/*
+ * The base that a front-end tells after the back-end died, as QEMU does: split, the used index;
+ * packed, what it last told or was told in order, since the ring does not say.
+ */
+uint32_t fg_ring_stale_base(const struct fg_ring *r);
 /* Wait for a notification; true if one came. */
 bool fg_ring_wait(struct fg_ring *r, int timeout_ms);
-/* Raw: write an avail entry and the index, true or not. */
+/* Raw, split only: write an avail entry and the index, true or not. */
 void fg_ring_raw_avail(struct fg_ring *r, uint16_t head);
 void fg_ring_raw_desc(
 	struct fg_ring *r, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next);
@@ -235,7 +262,8 @@ struct fg_queue {
 	uint64_t n_frames;
 	uint64_t n_bad_len;	/* completions whose length cannot be */
 	uint64_t n_bad_buffers; /* wrong num_buffers, or a mergeable frame that ends early */
-	uint32_t last_buffers;	/* buffers of the last frame received */
+	uint32_t last_buffers;	/* buffers of the last frame received, and its header */
+	struct fg_net_hdr last_hdr;
 };
 
 /*
@@ -254,8 +282,8 @@ void fg_queue_rebase(struct fg_queue *q, uint64_t old_gpa, uint64_t size, uint64
 int fg_net_send_cuts(struct fg_queue *q, const struct fg_net_hdr *hdr, const void *frame,
 	uint32_t len, const uint32_t *cuts, unsigned int n_cuts, bool indirect, bool publish);
 /* The data cut in n_desc pieces, the header placed as told. */
-int fg_net_send(struct fg_queue *q, const void *frame, uint32_t len, unsigned int n_desc,
-	enum fg_header header, bool indirect, bool publish);
+int fg_net_send(struct fg_queue *q, const struct fg_net_hdr *hdr, const void *frame, uint32_t len,
+	unsigned int n_desc, enum fg_header header, bool indirect, bool publish);
 /* Take back completed transmit buffers; how many. */
 unsigned int fg_net_reap(struct fg_queue *q);
 /* Offer receive buffers for all free slots. */
@@ -316,6 +344,13 @@ struct fg_stream {
 struct fg_stream *fg_stream_new(struct fg *from, struct fg *to, const uint8_t dst[6],
 	const uint8_t src[6], uint32_t seed, uint32_t max);
 void fg_stream_free(struct fg_stream *s);
+/*
+ * Before a stream: send frames of no stream until one arrives, since a back-end that was told to
+ * start rings may need a moment. One that comes later still is foreign to the stream.
+ */
+#define FG_SEED_GREETING UINT32_MAX
+int fg_greet(
+	struct fg *from, struct fg *to, const uint8_t dst[6], const uint8_t src[6], int timeout_ms);
 /* One pass without waiting: receive, send. What it did: frames. */
 unsigned int fg_stream_step(struct fg_stream *s);
 /*

@@ -127,8 +127,8 @@ fg_net_send_cuts(struct fg_queue *q, const struct fg_net_hdr *hdr, const void *f
 }
 
 int
-fg_net_send(struct fg_queue *q, const void *frame, uint32_t len, unsigned int n_desc,
-	enum fg_header header, bool indirect, bool publish)
+fg_net_send(struct fg_queue *q, const struct fg_net_hdr *hdr, const void *frame, uint32_t len,
+	unsigned int n_desc, enum fg_header header, bool indirect, bool publish)
 {
 	uint32_t cuts[FG_CUTS_MAX], total = q->hdr_len + len, first = 0;
 	unsigned int n = 0;
@@ -151,7 +151,7 @@ fg_net_send(struct fg_queue *q, const void *frame, uint32_t len, unsigned int n_
 		cuts[n++] = share;
 		first += share;
 	}
-	return fg_net_send_cuts(q, NULL, frame, len, cuts, n, indirect, publish);
+	return fg_net_send_cuts(q, hdr, frame, len, cuts, n, indirect, publish);
 }
 
 unsigned int
@@ -266,6 +266,7 @@ fg_net_recv(struct fg_queue *q, void *frame, uint32_t max, bool refill)
 	}
 	q->n_frames++;
 	q->last_buffers = n_buffers;
+	q->last_hdr = hdr;
 	if (refill)
 		fg_net_fill(q);
 	return bad ? fg_fail(q->g, -EPROTO, "completion of %u bytes makes no sense", len)

@@ -11,7 +11,7 @@ fg_new(void)
 	struct fg *g = calloc(1, sizeof(*g));
 
 	if (g != NULL)
-		g->sock = -1;
+		g->sock = g->listener = -1;
 	return g;
 }
 
@@ -19,6 +19,7 @@ void
 fg_free(struct fg *g)
 {
 	fg_disconnect(g);
+	fg_unlisten(g);
 	for (unsigned int i = 0; i < FG_PAIRS_MAX; i++) {
 		fg_queue_free(g->rx[i]);
 		fg_queue_free(g->tx[i]);
@@ -185,6 +186,6 @@ fg_ring_stop(struct fg_ring *r)
 		return rc;
 	if (rc != sizeof(s) || s.index != r->index)
 		return fg_fail(r->g, -EBADMSG, "wrong answer to GET_VRING_BASE");
-	r->base = (uint16_t)s.num;
-	return (int)s.num;
+	r->base = s.num;
+	return 0;
 }

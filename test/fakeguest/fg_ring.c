@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Split ring, driver side (virtio 1.2, 2.7). Free descriptors and chains are
- * kept in private arrays, not in the descriptor table, so that a test may overwrite
- * the table and this side still knows what it posted.
+ * What both ring formats have in common. Chains are kept in private arrays, not in guest memory,
+ * so that a test may overwrite the ring and this side still knows what it posted.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,48 +11,46 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fg.h"
-
-#define NO_NOTIFY 1 /* used.flags, avail.flags: do not notify me */
-
-static volatile uint16_t *
-used_event(struct fg_ring *r)
-{
-	return &r->avail->ring[r->size];
-}
-
-static volatile uint16_t *
-avail_event(struct fg_ring *r)
-{
-	return (uint16_t *)&r->used->ring[r->size];
-}
+#include "fg_ring_priv.h"
 
 int
 fg_ring_relocate(struct fg_ring *r)
 {
-	r->desc = fg_ptr(r->g, r->desc_gpa, 16ull * r->size);
-	r->avail = fg_ptr(r->g, r->avail_gpa, 6 + 2ull * r->size);
-	r->used = fg_ptr(r->g, r->used_gpa, 6 + 8ull * r->size);
+	uint32_t bytes[3], align[3];
+
+	r->ops->areas(r->size, bytes, align);
+	r->desc = fg_ptr(r->g, r->desc_gpa, bytes[0]);
+	r->avail = fg_ptr(r->g, r->avail_gpa, bytes[1]);
+	r->used = fg_ptr(r->g, r->used_gpa, bytes[2]);
 	return r->desc != NULL && r->avail != NULL && r->used != NULL ? 0 : -EFAULT;
 }
 
 void
 fg_ring_reset(struct fg_ring *r)
 {
-	memset(r->desc, 0, 16ull * r->size);
-	memset(r->avail, 0, 6 + 2ull * r->size);
-	memset(r->used, 0, 6 + 8ull * r->size);
-	for (uint32_t i = 0; i < r->size; i++)
-		r->next[i] = i + 1;
+	uint32_t bytes[3], align[3];
+
+	r->ops->areas(r->size, bytes, align);
+	memset(r->desc, 0, bytes[0]);
+	memset(r->avail, 0, bytes[1]);
+	memset(r->used, 0, bytes[2]);
+	for (uint32_t i = 0; i < r->size; i++) {
+		r->next[i] = i + 1 < r->size ? i + 1 : 0;
+		r->n_chain[i] = 0;
+	}
 	r->free_head = 0;
 	r->n_free = r->size;
-	r->avail_idx = r->published = r->used_idx = r->base = 0;
+	r->n_posted = r->n_taken = 0;
+	r->batch = 0;
+	r->base = r->ops->base;
+	r->ops->reset(r);
 }
 
 struct fg_ring *
 fg_ring_new(struct fg *g, uint32_t region, uint32_t index, uint32_t size)
 {
 	struct fg_ring *r = calloc(1, sizeof(*r));
+	uint32_t bytes[3], align[3];
 
 	if (r == NULL)
 		return NULL;
@@ -62,21 +59,26 @@ fg_ring_new(struct fg *g, uint32_t region, uint32_t index, uint32_t size)
 	r->region = region;
 	r->size = size;
 	r->event_idx = g->features & FG_F_EVENT_IDX;
+	r->packed = g->features & FG_F_PACKED;
+	r->in_order = g->features & FG_F_IN_ORDER;
+	r->ops = r->packed ? &fg_packed : &fg_split;
 	r->err = -1;
 	r->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->next = calloc(size, sizeof(*r->next));
 	r->n_chain = calloc(size, sizeof(*r->n_chain));
 	r->cookie = calloc(size, sizeof(*r->cookie));
+	r->n_write = calloc(size, sizeof(*r->n_write));
 	r->order = calloc(size, sizeof(*r->order));
 	r->table = calloc(size, sizeof(*r->table));
 	r->n_table = calloc(size, sizeof(*r->n_table));
-	r->desc_gpa = fg_alloc(g, region, 16ull * size, 16);
-	r->avail_gpa = fg_alloc(g, region, 6 + 2ull * size, 2);
-	r->used_gpa = fg_alloc(g, region, 6 + 8ull * size, 4);
+	r->ops->areas(size, bytes, align);
+	r->desc_gpa = fg_alloc(g, region, bytes[0], align[0]);
+	r->avail_gpa = fg_alloc(g, region, bytes[1], align[1]);
+	r->used_gpa = fg_alloc(g, region, bytes[2], align[2]);
 	if (r->kick < 0 || r->call < 0 || r->next == NULL || r->n_chain == NULL ||
-		r->cookie == NULL || r->order == NULL || r->table == NULL || r->n_table == NULL ||
-		r->desc_gpa == 0 || r->avail_gpa == 0 || r->used_gpa == 0 ||
+		r->cookie == NULL || r->n_write == NULL || r->order == NULL || r->table == NULL ||
+		r->n_table == NULL || r->desc_gpa == 0 || r->avail_gpa == 0 || r->used_gpa == 0 ||
 		fg_ring_relocate(r) < 0) {
 		fg_ring_free(r);
 		return NULL;
@@ -99,21 +101,15 @@ fg_ring_free(struct fg_ring *r)
 	free(r->next);
 	free(r->n_chain);
 	free(r->cookie);
+	free(r->n_write);
 	free(r->order);
 	free(r->table);
 	free(r->n_table);
 	free(r);
 }
 
-void
-fg_ring_raw_desc(
-	struct fg_ring *r, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
-{
-	r->desc[i] = (struct fg_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
-}
-
-static int
-post_indirect(struct fg_ring *r, uint16_t head, const struct fg_buf *bufs, unsigned int n)
+uint64_t
+fg_ring_table(struct fg_ring *r, uint16_t head, const struct fg_buf *bufs, unsigned int n)
 {
 	struct fg_desc *t;
 
@@ -122,91 +118,55 @@ post_indirect(struct fg_ring *r, uint16_t head, const struct fg_buf *bufs, unsig
 
 		r->table[head] = fg_alloc(r->g, r->region, 16ull * room, 16);
 		if (r->table[head] == 0)
-			return -ENOMEM;
+			return 0;
 		r->n_table[head] = room;
 	}
 	t = fg_ptr(r->g, r->table[head], 16ull * n);
 	if (t == NULL)
-		return -EFAULT;
-	for (unsigned int i = 0; i < n; i++)
-		t[i] = (struct fg_desc){ .addr = bufs[i].gpa,
-			.len = bufs[i].len,
-			.flags = (bufs[i].write ? FG_DESC_WRITE : 0) |
-				 (i + 1 < n ? FG_DESC_NEXT : 0),
-			.next = i + 1 < n ? i + 1 : 0 };
-	fg_ring_raw_desc(r, head, r->table[head], 16 * n, FG_DESC_INDIRECT, 0);
-	return 0;
+		return 0;
+	for (unsigned int i = 0; i < n; i++) {
+		uint16_t write = bufs[i].write ? FG_DESC_WRITE : 0;
+
+		/* Packed: no next, no id; entries follow each other (2.8.7). */
+		if (r->packed)
+			((struct fg_packed_desc *)t)[i] = (struct fg_packed_desc){
+				.addr = bufs[i].gpa, .len = bufs[i].len, .flags = write
+			};
+		else
+			t[i] = (struct fg_desc){ .addr = bufs[i].gpa,
+				.len = bufs[i].len,
+				.flags = write | (i + 1 < n ? FG_DESC_NEXT : 0),
+				.next = i + 1 < n ? i + 1 : 0 };
+	}
+	return r->table[head];
 }
 
 int
 fg_ring_post(struct fg_ring *r, const struct fg_buf *bufs, unsigned int n, bool indirect,
 	uint32_t cookie)
 {
-	unsigned int n_desc = indirect ? 1 : n;
-	uint16_t head = r->free_head, d = head;
+	uint32_t n_desc = indirect ? 1 : n, n_write = 0;
+	int head;
 
 	if (n == 0 || n_desc > r->n_free)
 		return -ENOSPC;
-	if (indirect) {
-		int rc = post_indirect(r, head, bufs, n);
-
-		if (rc < 0)
-			return rc;
-		d = r->next[d];
-	} else {
-		for (unsigned int i = 0; i < n; i++) {
-			bool more = i + 1 < n;
-
-			fg_ring_raw_desc(r, d, bufs[i].gpa, bufs[i].len,
-				(bufs[i].write ? FG_DESC_WRITE : 0) | (more ? FG_DESC_NEXT : 0),
-				more ? r->next[d] : 0);
-			d = r->next[d];
-		}
-	}
-	r->free_head = d;
+	head = r->ops->post(r, bufs, n, indirect);
+	if (head < 0)
+		return head;
+	for (unsigned int i = 0; i < n; i++)
+		n_write += bufs[i].write ? bufs[i].len : 0;
 	r->n_free -= n_desc;
 	r->n_chain[head] = n_desc;
+	r->n_write[head] = n_write;
 	r->cookie[head] = cookie;
-	r->order[r->avail_idx % r->size] = head;
-	fg_ring_raw_avail(r, head);
+	r->order[r->n_posted++ % r->size] = head;
 	return head;
-}
-
-void
-fg_ring_raw_avail(struct fg_ring *r, uint16_t head)
-{
-	r->avail->ring[r->avail_idx++ % r->size] = head;
-}
-
-void
-fg_ring_raw_avail_idx(struct fg_ring *r, uint16_t idx)
-{
-	__atomic_store_n(&r->avail->idx, idx, __ATOMIC_RELEASE);
-}
-
-uint16_t
-fg_ring_raw_used_idx(const struct fg_ring *r)
-{
-	return __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
 }
 
 void
 fg_ring_publish(struct fg_ring *r)
 {
-	uint16_t old = r->published;
-
-	fg_ring_raw_avail_idx(r, r->avail_idx);
-	r->published = r->avail_idx;
-	/* The device must see the index before we read whether it wants a kick (2.7.13.4). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (r->event_idx) {
-		uint16_t event = *avail_event(r);
-
-		if ((uint16_t)(r->avail_idx - event - 1) < (uint16_t)(r->avail_idx - old))
-			fg_ring_kick(r);
-	} else if (!(*(volatile uint16_t *)&r->used->flags & NO_NOTIFY) && old != r->avail_idx) {
-		fg_ring_kick(r);
-	}
+	r->ops->publish(r);
 }
 
 void
@@ -219,41 +179,58 @@ fg_ring_kick(struct fg_ring *r)
 		return; /* the counter is at its end: the device was told more than enough */
 }
 
-uint16_t
+uint32_t
 fg_ring_pending(const struct fg_ring *r)
 {
-	return fg_ring_raw_used_idx(r) - r->used_idx;
+	return r->ops->pending(r);
+}
+
+uint32_t
+fg_ring_batch(const struct fg_ring *r, uint64_t id, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (r->order[(r->n_taken + i) % r->size] == id)
+			return i + 1;
+	return 0;
+}
+
+uint16_t
+fg_ring_take_ordered(struct fg_ring *r, uint32_t *len)
+{
+	uint16_t head = r->order[r->n_taken % r->size];
+
+	/* Buffers that a batch passes over were used whole (2.7.7, 2.8.2). */
+	*len = r->batch == 1 ? r->batch_len : r->n_write[head];
+	r->batch--;
+	return head;
 }
 
 bool
 fg_ring_take(struct fg_ring *r, uint16_t *head, uint32_t *len, uint32_t *cookie)
 {
-	volatile struct fg_used_elem *e = &r->used->ring[r->used_idx % r->size];
+	uint64_t n_bad = r->n_bad_id;
 	uint16_t d;
 
-	if (fg_ring_pending(r) == 0)
+	if (!r->ops->take(r, head, len))
 		return false;
-	*len = e->len;
-	*head = e->id;
-	if (e->id >= r->size || r->n_chain[e->id] == 0) {
+	if (r->n_bad_id != n_bad) {
 		/* Never posted: nothing to free. The caller sees the count. */
-		r->n_bad_id++;
-		r->used_idx++;
 		*head = 0;
 		*cookie = UINT32_MAX;
 		return true;
 	}
-	if (r->order[r->used_idx % r->size] != *head)
+	if (r->order[r->n_taken % r->size] != *head)
 		r->n_out_of_order++;
-	r->used_idx++;
+	r->n_taken++;
 	*cookie = r->cookie[*head];
-
-	d = *head;
-	for (unsigned int i = 1; i < r->n_chain[*head]; i++)
-		d = r->next[d];
-	r->next[d] = r->free_head;
-	r->free_head = *head;
 	r->n_free += r->n_chain[*head];
+	if (!r->in_order || r->packed) {
+		d = *head;
+		for (unsigned int i = 1; i < (r->packed ? 1u : r->n_chain[*head]); i++)
+			d = r->next[d];
+		r->next[d] = r->free_head;
+		r->free_head = *head;
+	}
 	r->n_chain[*head] = 0;
 	return true;
 }
@@ -261,12 +238,15 @@ fg_ring_take(struct fg_ring *r, uint16_t *head, uint32_t *len, uint32_t *cookie)
 void
 fg_ring_want_call(struct fg_ring *r, bool want)
 {
-	if (r->event_idx)
-		/* An index just passed is not reached again for 65535 completions. */
-		*used_event(r) = want ? r->used_idx : (uint16_t)(r->used_idx - 1);
-	else
-		*(volatile uint16_t *)&r->avail->flags = want ? 0 : NO_NOTIFY;
+	r->ops->want_call(r, want);
+	/* The device must see the wish before we look whether something is used (2.7.7, 2.8.10). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+uint32_t
+fg_ring_stale_base(const struct fg_ring *r)
+{
+	return r->ops->stale_base(r);
 }
 
 bool

@@ -31,18 +31,61 @@ fg_error(const struct fg *g)
 	return g->error;
 }
 
+/* A socket, and the address of `path` in *sun. */
+static int
+make_socket(struct fg *g, const char *path, struct sockaddr_un *sun)
+{
+	int fd;
+
+	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(sun->sun_path))
+		return fg_fail(g, -ENAMETOOLONG, "%s: path too long", path);
+	strcpy(sun->sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? fg_fail(g, -errno, "socket: %m") : fd;
+}
+
+int
+fg_listen(struct fg *g, const char *path)
+{
+	struct sockaddr_un sun;
+	int fd = make_socket(g, path, &sun);
+
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 8) < 0) {
+		int err = errno;
+
+		close(fd);
+		return fg_fail(g, -err, "listen on %s: %s", path, strerror(err));
+	}
+	fg_unlisten(g);
+	g->listener = fd;
+	return 0;
+}
+
+void
+fg_unlisten(struct fg *g)
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof(sun);
+
+	if (g->listener < 0)
+		return;
+	if (getsockname(g->listener, (struct sockaddr *)&sun, &len) == 0)
+		unlink(sun.sun_path);
+	close(g->listener);
+	g->listener = -1;
+}
+
 int
 fg_connect(struct fg *g, const char *path)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
+	struct sockaddr_un sun;
+	int fd = make_socket(g, path, &sun);
 
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return fg_fail(g, -ENAMETOOLONG, "%s: path too long", path);
-	strcpy(sun.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return fg_fail(g, -errno, "socket: %m");
+		return fd;
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		int err = errno;
 
@@ -65,15 +108,32 @@ fg_disconnect(struct fg *g)
 }
 
 static int
-wait_for(struct fg *g, short events, int timeout_ms)
+wait_for(int fd, short events, int timeout_ms)
 {
-	struct pollfd p = { .fd = g->sock, .events = events };
+	struct pollfd p = { .fd = fd, .events = events };
 	int n;
 
 	do
 		n = poll(&p, 1, timeout_ms);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n == 0 ? -ETIMEDOUT : p.revents;
+}
+
+int
+fg_accept(struct fg *g, int timeout_ms)
+{
+	int fd;
+
+	if (g->listener < 0)
+		return fg_fail(g, -ENOTCONN, "not listening");
+	if (wait_for(g->listener, POLLIN, timeout_ms) < 0)
+		return fg_fail(g, -ETIMEDOUT, "no connection in %d ms", timeout_ms);
+	fd = accept4(g->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return fg_fail(g, -errno, "accept: %m");
+	fg_disconnect(g);
+	g->sock = fd;
+	return 0;
 }
 
 int
@@ -105,7 +165,7 @@ fg_send_raw(struct fg *g, const void *bytes, size_t len, const int *fds, unsigne
 		}
 		n = sendmsg(g->sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN) {
-			if (wait_for(g, POLLOUT, FG_TIMEOUT_MS) < 0)
+			if (wait_for(g->sock, POLLOUT, FG_TIMEOUT_MS) < 0)
 				return fg_fail(g, -ETIMEDOUT, "back-end does not read");
 			continue;
 		}
@@ -154,7 +214,7 @@ fg_recv_raw(struct fg *g, void *bytes, size_t len, int timeout_ms)
 		int64_t left = end - now_ms();
 		ssize_t n;
 
-		if (wait_for(g, POLLIN, left > 0 ? left : 0) < 0)
+		if (wait_for(g->sock, POLLIN, left > 0 ? left : 0) < 0)
 			return fg_fail(g, -ETIMEDOUT, "no answer in %d ms", timeout_ms);
 		n = recv(g->sock, p, len, MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno == ECONNRESET))
@@ -192,7 +252,7 @@ fg_hung_up(struct fg *g, int timeout_ms)
 
 	for (;;) {
 		int64_t left = end - now_ms();
-		int ev = wait_for(g, POLLRDHUP, left > 0 ? left : 0);
+		int ev = wait_for(g->sock, POLLRDHUP, left > 0 ? left : 0);
 
 		if (ev > 0 && (ev & (POLLRDHUP | POLLHUP | POLLERR)))
 			return true;

@@ -75,7 +75,7 @@ send_next(struct fg_stream *s)
 	if (!(s->from->features & FG_F_INDIRECT))
 		indirect = false;
 	fg_frame_make(frame, size, s->dst, s->src, s->check.seed, (uint32_t)s->sent);
-	if (fg_net_send(q, frame, size, desc, header, indirect, true) < 0)
+	if (fg_net_send(q, NULL, frame, size, desc, header, indirect, true) < 0)
 		return false;
 	s->sent++;
 	s->size = size + s->size_step;
@@ -113,6 +113,26 @@ now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int
+fg_greet(struct fg *from, struct fg *to, const uint8_t dst[6], const uint8_t src[6], int timeout_ms)
+{
+	static __thread uint8_t frame[FG_FRAME_MAX];
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	int64_t end = now_us() + timeout_ms * 1000ll;
+
+	for (unsigned int i = 0; now_us() < end; i++) {
+		fg_net_reap(from->tx[0]);
+		if (i % 20 == 0) {
+			fg_frame_make(frame, 60, dst, src, FG_SEED_GREETING, i);
+			fg_net_send(from->tx[0], NULL, frame, 60, 1, FG_HEADER_SHARED, false, true);
+		}
+		if (fg_net_recv_any(to, frame, sizeof(frame), NULL) > 0)
+			return 0;
+		nanosleep(&nap, NULL);
+	}
+	return -ETIMEDOUT;
 }
 
 int

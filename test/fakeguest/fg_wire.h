@@ -2,7 +2,7 @@
 /*
  * Wire formats, written from the specifications and not from lib/: the
  * vhost-user protocol (QEMU docs/interop/vhost-user.rst) and virtio 1.2
- * (2.7 split virtqueues, 5.1.6 network device). Private to the fake guest.
+ * (2.7 split and 2.8 packed virtqueues, 5.1.6 network device). Private to the fake guest.
  */
 #ifndef FG_WIRE_H
 #define FG_WIRE_H
@@ -29,9 +29,12 @@ enum fg_request {
 	FG_SET_VRING_ENABLE = 18,
 	FG_SEND_RARP = 19,
 	FG_NET_SET_MTU = 20,
+	FG_GET_CONFIG = 24,
 	FG_GET_MAX_MEM_SLOTS = 36,
 	FG_ADD_MEM_REG = 37,
 	FG_REM_MEM_REG = 38,
+	FG_SET_STATUS = 39,
+	FG_GET_STATUS = 40,
 };
 
 #define FG_VERSION    1u
@@ -94,6 +97,22 @@ struct fg_used_elem {
 struct fg_used {
 	uint16_t flags, idx;
 	struct fg_used_elem ring[]; /* then avail_event */
+};
+
+#define FG_PACKED_AVAIL (1u << 7)
+#define FG_PACKED_USED	(1u << 15)
+
+struct fg_packed_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id, flags;
+};
+static_assert(sizeof(struct fg_packed_desc) == 16, "packed ring descriptor");
+
+/* Event suppression (2.8.14): of either side, read by the other. */
+enum { FG_EVENT_ON = 0, FG_EVENT_OFF = 1, FG_EVENT_DESC = 2 };
+struct fg_packed_event {
+	uint16_t off_wrap, flags;
 };
 
 /* With VERSION_1 or MRG_RXBUF; a legacy header ends before num_buffers. */

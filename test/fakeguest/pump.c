@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pump: a load that is lighter than any switch. Frames and descriptors are
- * built once; from then on a guest only moves the available index after the used
- * index, in the order of the ring (which --verify proves to be the order of completions). So the
- * switch saturates first; the shares in the output say whether it did.
+ * built once; from then on a guest only offers them again, in the order of the ring (which --verify
+ * proves to be the order of completions): split, it moves the available index after the used index;
+ * packed, it writes the descriptors that the device overwrote. So the switch saturates first; the
+ * shares in the output say whether it did.
  */
 #include <errno.h>
 #include <sched.h>
@@ -14,23 +15,9 @@
 
 #include "fg.h"
 #include "pump.h"
+#include "pump_side.h"
 
 #define STALL_S 200e-6
-/* What a DPDK guest's packet buffers occupy; also unkind to no cache set. */
-#define BUF_STRIDE 2304
-
-/* One queue of one guest. */
-struct side {
-	struct fg_ring *r;
-	uint64_t bufs_gpa;
-	uint32_t n_bufs, stride;
-	uint32_t mask;
-	uint32_t next_buf;
-	uint16_t used;
-	uint64_t passes, full, idle; /* all; ring completely used up; nothing completed */
-	uint64_t done;
-};
-
 struct guest {
 	struct fg *g;
 	struct side tx, rx;
@@ -56,107 +43,38 @@ now(void)
 }
 
 static void
-mac_of(uint8_t mac[6], unsigned int guest, uint32_t i)
-{
-	const uint8_t m[6] = { 0x02, 0xfa, guest, i >> 16, i >> 8, i };
-
-	memcpy(mac, m, 6);
-}
-
-static void
-side_init(struct fg *g, struct side *s, unsigned int guest, bool tx)
-{
-	uint32_t hdr = g->features & (FG_F_VERSION_1 | FG_F_MRG_RXBUF) ? 12 : 10;
-	uint32_t len = hdr + args.size;
-
-	s->r = fg_ring_new(g, 0, tx, args.ring);
-	s->stride = len + 192 > BUF_STRIDE ? (len + 192 + 63) & ~63u : BUF_STRIDE;
-	s->n_bufs = tx && args.macs > args.ring ? args.macs : args.ring;
-	s->bufs_gpa = fg_alloc(g, 0, (uint64_t)s->stride * s->n_bufs, 64);
-	if (s->r == NULL || s->bufs_gpa == 0)
-		die(g, "ring");
-	s->mask = args.ring - 1;
-	for (uint32_t i = 0; i < s->n_bufs; i++) {
-		uint8_t *p = fg_ptr(g, s->bufs_gpa + (uint64_t)i * s->stride, s->stride);
-		uint8_t dst[6], src[6];
-
-		mac_of(src, guest, i % args.macs);
-		mac_of(dst, !guest, i % args.macs);
-		memset(p, 0, s->stride);
-		if (tx)
-			fg_frame_make(p + hdr, args.size, dst, src, guest, i);
-	}
-	for (uint32_t i = 0; i < args.ring; i++) {
-		fg_ring_raw_desc(s->r, i, s->bufs_gpa + (uint64_t)i * s->stride,
-			tx ? len : s->stride - 192, tx ? 0 : FG_DESC_WRITE, 0);
-		s->r->avail->ring[i] = i;
-	}
-	s->next_buf = args.ring % s->n_bufs;
-	s->r->avail->flags = 1; /* we poll: no notifications */
-	if (fg_ring_start(s->r) < 0 || fg_ring_enable(s->r, true) < 0)
-		die(g, "start ring");
-}
-
-static void
 guest_init(struct guest *gu, unsigned int n)
 {
 	uint64_t bytes = (64ull << 20) + 2ull * (args.macs + args.ring) * (args.size + 2560ull);
-	uint64_t features = FG_F_VERSION_1 | FG_F_PROTOCOL | (args.mrg ? FG_F_MRG_RXBUF : 0);
+	uint64_t features = FG_F_VERSION_1 | FG_F_PROTOCOL | (args.mrg ? FG_F_MRG_RXBUF : 0) |
+			    (args.packed ? FG_F_PACKED : 0) | (args.in_order ? FG_F_IN_ORDER : 0);
 
 	gu->g = fg_new();
 	if (gu->g == NULL || fg_connect(gu->g, args.path[n]) < 0 ||
 		fg_negotiate(gu->g, features, FG_P_REPLY_ACK) < 0)
 		die(gu->g, "connect");
+	if (gu->g->features != features) {
+		fg_fail(gu->g, 0, "%#llx is not offered",
+			(unsigned long long)(features & ~gu->g->offered));
+		die(gu->g, "features");
+	}
 	if (fg_mem_add(gu->g, 0, bytes & ~4095ull, 0, 0) < 0 || fg_set_mem_table(gu->g) < 0)
 		die(gu->g, "memory");
 	if (args.verify)
 		return;
-	side_init(gu->g, &gu->rx, n, false);
-	side_init(gu->g, &gu->tx, n, true);
-}
-
-/* Show the device n more buffers, whose descriptors stand ready. */
-static void
-offer(struct side *s, uint16_t n)
-{
-	struct fg_ring *r = s->r;
-
-	if (s->n_bufs > args.ring) {
-		for (uint16_t i = 0; i < n; i++) {
-			r->desc[(r->avail_idx + i) & s->mask].addr =
-				s->bufs_gpa + (uint64_t)s->next_buf * s->stride;
-			s->next_buf = s->next_buf + 1 == s->n_bufs ? 0 : s->next_buf + 1;
-		}
-	}
-	r->avail_idx += n;
-	fg_ring_raw_avail_idx(r, r->avail_idx);
-	if (!(*(volatile uint16_t *)&r->used->flags & 1))
-		fg_ring_kick(r);
-}
-
-static inline void
-recycle(struct side *s)
-{
-	uint16_t n = fg_ring_raw_used_idx(s->r) - s->used;
-
-	s->passes++;
-	s->idle += n == 0;
-	s->full += n == args.ring;
-	if (n < args.burst)
-		return;
-	s->used += n;
-	s->done += n;
-	offer(s, n);
+	if (side_init(gu->g, &gu->rx, &args, n, false) < 0 ||
+		side_init(gu->g, &gu->tx, &args, n, true) < 0)
+		die(gu->g, "ring");
 }
 
 static void
 pass(struct guest *a, struct guest *b)
 {
-	recycle(&a->tx);
-	recycle(&b->rx);
+	side_recycle(&a->tx, args.burst);
+	side_recycle(&b->rx, args.burst);
 	if (args.both) {
-		recycle(&b->tx);
-		recycle(&a->rx);
+		side_recycle(&b->tx, args.burst);
+		side_recycle(&a->rx, args.burst);
 	}
 	/* Leaves the cache lines of the indexes to the switch for a moment. */
 	for (int i = 0; i < 4; i++)
@@ -188,12 +106,14 @@ announce(struct guest *from, struct guest *to)
 	uint32_t left = args.macs;
 
 	while (left > 0 && now() < end) {
-		uint16_t n = left < 32 ? left : 32, at = fg_ring_raw_used_idx(from->tx.r);
+		uint32_t n = left < 32 ? left : 32;
 
-		offer(&from->tx, n);
-		while ((uint16_t)(fg_ring_raw_used_idx(from->tx.r) - at) < n && now() < end)
-			recycle(&to->rx);
-		from->tx.used += n;
+		if (n > args.ring)
+			n = args.ring;
+		side_offer(&from->tx, n);
+		while (side_pending(&from->tx) < n && now() < end)
+			side_recycle(&to->rx, args.burst);
+		side_skip(&from->tx, side_pending(&from->tx));
 		left -= n;
 	}
 	if (left > 0)
@@ -201,19 +121,9 @@ announce(struct guest *from, struct guest *to)
 }
 
 static uint64_t
-received(struct guest *gu)
+completed(struct side *s)
 {
-	struct side *s = &gu->rx;
-
-	return s->done + (uint16_t)(fg_ring_raw_used_idx(s->r) - s->used);
-}
-
-static uint64_t
-completed(struct guest *gu)
-{
-	struct side *s = &gu->tx;
-
-	return s->done + (uint16_t)(fg_ring_raw_used_idx(s->r) - s->used);
+	return s->done + side_pending(s);
 }
 
 static double
@@ -236,30 +146,33 @@ measure(struct guest *gu)
 	double t0, t;
 
 	for (int i = 0; i < 2; i++)
-		offer(&gu[i].rx, args.ring);
+		side_offer(&gu[i].rx, args.ring);
 	announce(&gu[1], &gu[0]);
 	announce(&gu[0], &gu[1]);
-	offer(&gu[0].tx, args.ring);
+	side_offer(&gu[0].tx, args.ring);
 	if (args.both)
-		offer(&gu[1].tx, args.ring);
+		side_offer(&gu[1].tx, args.ring);
 	run(gu, args.warmup);
 	for (int i = 0; i < 2; i++) {
 		clear(&gu[i].tx);
 		clear(&gu[i].rx);
-		rx0[i] = received(&gu[!i]);
-		tx0[i] = completed(&gu[i]);
+		rx0[i] = completed(&gu[!i].rx);
+		tx0[i] = completed(&gu[i].tx);
 	}
 	stalled = 0;
 	t0 = now();
 	run(gu, args.seconds);
 	t = now() - t0;
 
-	printf("{ \"size\": %u, \"ring\": %u, \"mrg\": %s, \"macs\": %u, \"seconds\": %.3f,\n"
+	printf("{ \"size\": %u, \"ring\": %u, \"mrg\": %s, \"packed\": %s, \"in_order\": %s, "
+	       "\"macs\": %u, \"seconds\": %.3f,\n"
 	       "  \"directions\": [",
-		args.size, args.ring, args.mrg ? "true" : "false", args.macs, t);
+		args.size, args.ring, args.mrg ? "true" : "false", args.packed ? "true" : "false",
+		args.in_order ? "true" : "false", args.macs, t);
 	for (unsigned int i = 0; i < n_dirs; i++) {
-		const struct side *tx = &gu[i].tx, *rx = &gu[!i].rx;
-		uint64_t n_rx = received(&gu[!i]) - rx0[i], n_tx = completed(&gu[i]) - tx0[i];
+		struct side *tx = &gu[i].tx, *rx = &gu[!i].rx;
+		uint64_t n_rx = completed(&gu[!i].rx) - rx0[i],
+			 n_tx = completed(&gu[i].tx) - tx0[i];
 		/* Up to a ring of frames may be on the way at either end of the measurement. */
 		uint64_t n_lost = n_tx > n_rx ? n_tx - n_rx : 0;
 
@@ -310,6 +223,9 @@ verify(struct guest *gu)
 		s[i]->size_min = s[i]->size_max = args.size;
 		s[i]->window = args.ring / 2;
 	}
+	for (int i = 0; i < 2; i++)
+		if (fg_greet(gu[i].g, gu[!i].g, s[i]->dst, s[i]->src, 5000) < 0)
+			die(NULL, "the switch does not forward");
 	while (now() < end && !bad)
 		for (int i = 0; i < (args.both ? 2 : 1); i++)
 			bad |= fg_stream_run(s[i], 256, 2000) < 0;

@@ -16,6 +16,8 @@ struct pump_args {
 	int cpu; /* -1: not pinned */
 	bool both;
 	bool mrg;
+	bool packed;
+	bool in_order;
 	bool verify;
 };
 

@@ -9,11 +9,13 @@ static const char usage[] =
 	"usage: pump [options] SOCKET_A SOCKET_B\n"
 	"Two guests on two vhost-user sockets: A floods B with frames; prints JSON.\n"
 	"  --size N      bytes of a frame, 60 .. 9000 (60)\n"
-	"  --ring N      entries of each ring, a power of two (1024)\n"
+	"  --ring N      entries of each ring, a power of two unless packed (1024)\n"
 	"  --seconds S   length of the measurement (3)\n"
 	"  --warmup S    before it (0.5)\n"
 	"  --both        B floods A as well\n"
 	"  --mrg         negotiate mergeable receive buffers\n"
+	"  --packed      packed rings\n"
+	"  --in-order    negotiate completion in order\n"
 	"  --macs N      addresses each guest uses in turn (1)\n"
 	"  --burst N     completions collected before they are offered again (32)\n"
 	"  --cpu N       pin to this CPU\n"
@@ -45,6 +47,21 @@ seconds(const char *name, const char *text, double min)
 	return s;
 }
 
+static bool
+set_flag(struct pump_args *args, int c)
+{
+	bool *flag = c == 'b'	? &args->both
+		     : c == 'm' ? &args->mrg
+		     : c == 'p' ? &args->packed
+		     : c == 'o' ? &args->in_order
+		     : c == 'v' ? &args->verify
+				: NULL;
+
+	if (flag != NULL)
+		*flag = true;
+	return flag != NULL;
+}
+
 void
 pump_parse(int argc, char **argv, struct pump_args *args)
 {
@@ -55,6 +72,8 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		{ "warmup", required_argument, NULL, 'w' },
 		{ "both", no_argument, NULL, 'b' },
 		{ "mrg", no_argument, NULL, 'm' },
+		{ "packed", no_argument, NULL, 'p' },
+		{ "in-order", no_argument, NULL, 'o' },
 		{ "macs", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'u' },
 		{ "cpu", required_argument, NULL, 'c' },
@@ -87,12 +106,6 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		case 'w':
 			args->warmup = seconds(name, optarg, 0);
 			break;
-		case 'b':
-			args->both = true;
-			break;
-		case 'm':
-			args->mrg = true;
-			break;
 		case 'n':
 			args->macs = number(name, optarg, 1, 65536);
 			break;
@@ -102,18 +115,17 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		case 'c':
 			args->cpu = number(name, optarg, 0, 1023);
 			break;
-		case 'v':
-			args->verify = true;
-			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
 		default:
+			if (set_flag(args, c))
+				break;
 			fputs(usage, stderr);
 			exit(2);
 		}
 	}
-	if (argc - optind != 2 || (args->ring & (args->ring - 1)) != 0 ||
+	if (argc - optind != 2 || (!args->packed && (args->ring & (args->ring - 1)) != 0) ||
 		args->burst > args->ring) {
 		fputs(usage, stderr);
 		exit(2);

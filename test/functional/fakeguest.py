@@ -6,7 +6,6 @@ import ctypes as c
 import errno
 import os
 import struct
-import threading
 import time
 
 from fglib import Buf, Head, lib, u16, u32, u64
@@ -19,14 +18,21 @@ SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 15, 16
 GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP, NET_SET_MTU = 17, 18, 19, 20
 GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
-GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
+GET_CONFIG, SET_CONFIG = 24, 25
+GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = 36, 37, 38, 39, 40
 NO_FD = 1 << 8
 NEED_REPLY = 1 << 3
 
 # virtio features
 F_MTU, F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 1 << 3, 1 << 15, 1 << 17, 1 << 22
 F_INDIRECT, F_EVENT_IDX, F_PROTOCOL, F_VERSION_1 = 1 << 28, 1 << 29, 1 << 30, 1 << 32
-P_MQ, P_REPLY_ACK, P_MTU, P_MEM_SLOTS = 1 << 0, 1 << 3, 1 << 4, 1 << 15
+F_PACKED, F_IN_ORDER, F_RING_RESET = 1 << 34, 1 << 35, 1 << 40
+F_CSUM, F_GUEST_CSUM, F_MAC, F_STATUS = 1 << 0, 1 << 1, 1 << 5, 1 << 16
+F_GUEST_TSO4, F_GUEST_TSO6, F_GUEST_ECN, F_GUEST_UFO = 1 << 7, 1 << 8, 1 << 9, 1 << 10
+F_HOST_TSO4, F_HOST_TSO6, F_HOST_ECN, F_HOST_UFO = 1 << 11, 1 << 12, 1 << 13, 1 << 14
+F_GUEST_ANNOUNCE, F_GUEST_USO4, F_GUEST_USO6, F_HOST_USO = 1 << 21, 1 << 54, 1 << 55, 1 << 56
+P_MQ, P_RARP, P_REPLY_ACK, P_MTU = 1 << 0, 1 << 2, 1 << 3, 1 << 4
+P_CONFIG, P_MEM_SLOTS, P_STATUS = 1 << 9, 1 << 15, 1 << 16
 FEATURES = F_MRG_RXBUF | F_INDIRECT | F_EVENT_IDX | F_PROTOCOL | F_VERSION_1 | F_MQ | F_CTRL_VQ
 PROTO = P_MQ | P_REPLY_ACK | P_MTU | P_MEM_SLOTS
 
@@ -142,6 +148,26 @@ class Guest:
     def disconnect(self):
         lib.fg_disconnect(self.g)
 
+    def listen(self, path=None):
+        """The other role: a switch in the client role connects."""
+        self.path = path or self.path
+        self.ok(lib.fg_listen(self.g, os.fsencode(self.path)))
+
+    def accept(self, timeout=PATIENCE * 1000):
+        self.ok(lib.fg_accept(self.g, int(timeout)))
+
+    def unlisten(self):
+        lib.fg_unlisten(self.g)
+
+    def come_back(self, features=FEATURES, proto=PROTO, enable="before"):
+        """After connect or accept, with a back-end that died: what QEMU does. Rings keep what
+        is posted and go on from where QEMU thinks they stood."""
+        for q in self.queues():
+            q.ring.base = lib.fg_ring_stale_base(q.ring)
+        self.negotiate(features, proto)
+        self.share_memory()
+        self.start(enable, fill=False)
+
     def close(self):
         if self.g:
             lib.fg_free(self.g)
@@ -198,7 +224,8 @@ class Guest:
 
     def stop_queue(self, q):
         """GET_VRING_BASE"""
-        return self.ok(lib.fg_ring_stop(q.ring))
+        self.ok(lib.fg_ring_stop(q.ring))
+        return q.ring.base
 
     def enable(self, q, on=True):
         self.ok(lib.fg_ring_enable(q.ring, on))
@@ -274,10 +301,11 @@ class Guest:
 
     # -- frames
 
-    def send(self, data, queue=0, n_desc=1, header=SHARED, indirect=False, publish=True):
+    def send(self, data, queue=0, n_desc=1, header=SHARED, indirect=False, publish=True,
+             hdr=None):
         q = self.tx[queue]
         lib.fg_net_reap(q)
-        self.ok(lib.fg_net_send(q, data, len(data), n_desc, header, indirect, publish))
+        self.ok(lib.fg_net_send(q, hdr, data, len(data), n_desc, header, indirect, publish))
 
     def send_cuts(self, data, cuts, queue=0, hdr=None, indirect=False):
         q = self.tx[queue]
@@ -321,76 +349,3 @@ class Guest:
             bad = {"out_of_order": r.n_out_of_order, "bad_id": r.n_bad_id,
                    "bad_len": q.n_bad_len, "bad_buffers": q.n_bad_buffers}
             assert not any(bad.values()), f"ring {r.index}: {bad}"
-
-
-class Stream:
-    """Verified frames from one guest to another; in the background between start and stop."""
-
-    _seed = 0
-
-    def __init__(self, src, dst, src_mac, dst_mac, limit=1 << 24, **options):
-        Stream._seed += 1
-        self.ends = src, dst
-        self.s = lib.fg_stream_new(src.g, dst.g, dst_mac, src_mac, Stream._seed, limit)
-        self.c = self.s.contents
-        for name, value in options.items():
-            setattr(self.c, name, value)
-        self._stop = threading.Event()
-        self._thread = None
-        self._error = None
-
-    def run(self, n, timeout=2 * PATIENCE):
-        """Send n frames; all must arrive."""
-        rc = lib.fg_stream_run(self.s, n, int(timeout * 1000))
-        assert rc == 0, f"{os.strerror(-rc)}: {self}"
-        self.assert_good()
-
-    def start(self):
-        def work():
-            while not self._stop.is_set():
-                rc = lib.fg_stream_run(self.s, 64, int(PATIENCE * 1000))
-                if rc < 0:
-                    self._error = f"{os.strerror(-rc)}: {self}"
-                    return
-        self._thread = threading.Thread(target=work, daemon=True)
-        self._thread.start()
-        return self
-
-    def halt(self):
-        """Ends the background thread, which must be gone before its guests are."""
-        if self._thread is not None:
-            self._stop.set()
-            self._thread.join()
-            self._thread = None
-            self._stop.clear()
-
-    def stop(self):
-        """Ends and checks the stream; how many frames arrived."""
-        self.halt()
-        assert self._error is None, self._error
-        self.assert_good()
-        return self.c.check.received
-
-    def moving(self, n=64, timeout=2 * PATIENCE):
-        """n more frames arrive."""
-        goal = self.c.check.received + n
-        assert wait_until(lambda: self.c.check.received >= goal, timeout), f"stuck: {self}"
-        assert self._error is None, self._error
-
-    def assert_good(self):
-        k = self.c.check
-        assert (self.c.lost, k.corrupt, k.duplicate, k.reordered) == (0, 0, 0, 0), str(self)
-        for guest in self.ends:
-            guest.assert_orderly()
-
-    def free(self):
-        self.halt()
-        if self.s:
-            lib.fg_stream_free(self.s)
-        self.s = None
-
-    def __str__(self):
-        k = self.c.check
-        return (f"sent {self.c.sent} received {k.received} lost {self.c.lost} "
-                f"corrupt {k.corrupt} duplicate {k.duplicate} reordered {k.reordered} "
-                f"foreign {k.foreign}; next size {self.c.size} in {self.c.desc} pieces")

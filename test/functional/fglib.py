@@ -17,15 +17,25 @@ class Region(c.Structure):
 
 
 class Ring(c.Structure):
-    _fields_ = [("g", p), ("index", u32), ("size", u32), ("region", u32),
+    _fields_ = [("g", p), ("ops", p), ("index", u32), ("size", u32), ("region", u32),
                 ("desc_gpa", u64), ("avail_gpa", u64), ("used_gpa", u64),
-                ("desc", p), ("avail", p), ("used", p),
-                ("avail_idx", u16), ("published", u16), ("used_idx", u16), ("base", u16),
+                ("desc", p), ("avail", p), ("used", p), ("base", u32),
                 ("n_free", u16), ("free_head", u16),
-                ("next", p), ("n_chain", p), ("cookie", p), ("order", p), ("table", p),
-                ("n_table", p), ("kick", c.c_int), ("call", c.c_int), ("err", c.c_int),
-                ("event_idx", c.c_bool), ("n_kicks", u64), ("n_calls", u64),
-                ("n_out_of_order", u64), ("n_bad_id", u64)]
+                ("avail_idx", u16), ("published", u16), ("used_idx", u16),
+                ("pos", u16), ("used_pos", u16), ("wrap", c.c_bool), ("used_wrap", c.c_bool),
+                ("first_pos", u16), ("first_flags", u16), ("n_shown", u16),
+                ("next", p), ("n_chain", p), ("cookie", p), ("n_write", p), ("order", p),
+                ("table", p), ("n_table", p), ("n_posted", u64), ("n_taken", u64),
+                ("batch", u32), ("batch_len", u32),
+                ("kick", c.c_int), ("call", c.c_int), ("err", c.c_int),
+                ("event_idx", c.c_bool), ("packed", c.c_bool), ("in_order", c.c_bool),
+                ("n_kicks", u64), ("n_calls", u64), ("n_out_of_order", u64), ("n_bad_id", u64)]
+
+
+class Header(c.Structure):
+    """The virtio-net header."""
+    _fields_ = [("flags", u8), ("gso_type", u8), ("hdr_len", u16), ("gso_size", u16),
+                ("csum_start", u16), ("csum_offset", u16), ("num_buffers", u16)]
 
 
 class Queue(c.Structure):
@@ -33,7 +43,7 @@ class Queue(c.Structure):
                 ("slot_size", u32), ("n_slots", u32), ("slots_gpa", u64), ("free_slots", p),
                 ("n_free_slots", u32), ("rx_cuts", u32), ("rx_indirect", c.c_bool),
                 ("n_frames", u64), ("n_bad_len", u64), ("n_bad_buffers", u64),
-                ("last_buffers", u32)]
+                ("last_buffers", u32), ("last_hdr", Header)]
 
     @property
     def ring(self):
@@ -71,6 +81,7 @@ def _load():
     for name, res, args in (
         ("fg_new", p, []), ("fg_free", None, [p]), ("fg_error", s, [p]),
         ("fg_connect", i, [p, s]), ("fg_disconnect", None, [p]),
+        ("fg_listen", i, [p, s]), ("fg_accept", i, [p, i]), ("fg_unlisten", None, [p]),
         ("fg_send_raw", i, [p, s, c.c_size_t, ip, u32]),
         ("fg_send", i, [p, u32, u32, s, u32, ip, u32]),
         ("fg_recv_raw", i, [p, p, c.c_size_t, i]), ("fg_recv", i, [p, u32, p, u32, i]),
@@ -90,18 +101,20 @@ def _load():
         ("fg_ring_post", i, [rp, c.POINTER(Buf), u32, b, u32]), ("fg_ring_publish", None, [rp]),
         ("fg_ring_kick", None, [rp]),
         ("fg_ring_take", b, [rp, c.POINTER(u16), c.POINTER(u32), c.POINTER(u32)]),
-        ("fg_ring_pending", u16, [rp]), ("fg_ring_want_call", None, [rp, b]),
-        ("fg_ring_wait", b, [rp, i]), ("fg_ring_raw_avail", None, [rp, u16]),
+        ("fg_ring_pending", u32, [rp]), ("fg_ring_want_call", None, [rp, b]),
+        ("fg_ring_stale_base", u32, [rp]), ("fg_ring_wait", b, [rp, i]),
+        ("fg_ring_raw_avail", None, [rp, u16]),
         ("fg_ring_raw_desc", None, [rp, u16, u64, u32, u16, u16]),
         ("fg_ring_raw_avail_idx", None, [rp, u16]), ("fg_ring_raw_used_idx", u16, [rp]),
         ("fg_flip", None, [p, s, s, u32, i]),
         ("fg_queue_new", qp, [p, b, u32, u32, u32, u32, u32, u32]),
         ("fg_queue_rebase", None, [qp, u64, u64, u64]),
         ("fg_net_send_cuts", i, [qp, s, s, u32, c.POINTER(u32), u32, b, b]),
-        ("fg_net_send", i, [qp, s, u32, u32, i, b, b]), ("fg_net_reap", u32, [qp]),
+        ("fg_net_send", i, [qp, s, s, u32, u32, i, b, b]), ("fg_net_reap", u32, [qp]),
         ("fg_net_fill", None, [qp]), ("fg_net_fill_some", u32, [qp, u32]),
         ("fg_net_recv", i, [qp, p, u32, b]), ("fg_net_recv_any", i, [p, p, u32, c.POINTER(u32)]),
         ("fg_frame_make", None, [p, u32, s, s, u32, u32]),
+        ("fg_greet", i, [p, p, s, s, i]),
         ("fg_stream_new", sp, [p, p, s, s, u32, u32]), ("fg_stream_free", None, [sp]),
         ("fg_stream_run", i, [sp, u64, i]), ("fg_stream_step", u32, [sp]),
     ):

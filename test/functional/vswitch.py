@@ -10,8 +10,9 @@ import socket
 import subprocess
 import tempfile
 
-from fakeguest import PATIENCE, Guest, Stream, wait_until
+from fakeguest import PATIENCE, Guest, wait_until
 from fglib import BUILD_DIR
+from stream import Stream
 from vstools.process import die_with_parent
 
 BINARY = os.path.join(BUILD_DIR, "app/vhost-switch")

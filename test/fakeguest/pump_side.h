@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One queue of one guest of the pump: buffers and chains of one descriptor that stand ready, and as
+ * little work as possible to offer them again.
+ */
+#ifndef PUMP_SIDE_H
+#define PUMP_SIDE_H
+
+#include "fg.h"
+#include "pump.h"
+
+struct side {
+	struct fg_ring *r;
+	uint64_t bufs_gpa;
+	uint32_t n_bufs, stride, len;
+	uint32_t size;
+	uint32_t next_buf;
+	bool tx;
+	uint16_t used;		   /* split: index up to which completions were recycled */
+	uint16_t seen_pos, n_seen; /* packed: completions seen and not recycled yet */
+	bool seen_wrap;
+	uint64_t passes, full, idle; /* all; ring completely used up; nothing completed */
+	uint64_t done;
+};
+
+/* MAC address i of a guest (0 or 1). */
+void mac_of(uint8_t mac[6], unsigned int guest, uint32_t i);
+
+/* A ring with buffers, started; nothing is offered. 0 or a negative errno. */
+int side_init(
+	struct fg *g, struct side *s, const struct pump_args *args, unsigned int guest, bool tx);
+
+/* Show the device n more buffers. */
+void side_offer(struct side *s, uint32_t n);
+
+/* Completions that are neither recycled nor skipped. */
+uint32_t side_pending(struct side *s);
+
+/* Do not recycle n completions. */
+void side_skip(struct side *s, uint32_t n);
+
+/* Offer again what is completed, if it is `burst` or more. */
+static inline void
+side_recycle(struct side *s, uint32_t burst)
+{
+	uint32_t n = side_pending(s);
+
+	s->passes++;
+	s->idle += n == 0;
+	s->full += n == s->size;
+	if (n < burst)
+		return;
+	side_skip(s, n);
+	s->done += n;
+	side_offer(s, n);
+}
+
+#endif
