@@ -85,7 +85,7 @@ class Arena:
             for g in self.guests:
                 g.close()
             self.guests = []
-        assert wait_until(lambda: self.sw.n_fds() == self.n_fds), f"fds:\n{self.sw.fds()}"
+        assert wait_until(lambda: self.sw.n_fds() <= self.n_fds), f"fds:\n{self.sw.fds()}"
         assert wait_until(lambda: self.sw.maps() == self.maps), "memory of the culprit is mapped"
         assert wait_until(lambda: self.sw.free_buffers() == self.buffers), \
             f"buffers: {self.sw.free_buffers()}, before: {self.buffers}"

@@ -303,15 +303,22 @@ class Guest:
 
     def send(self, data, queue=0, n_desc=1, header=SHARED, indirect=False, publish=True,
              hdr=None):
+        """Waits for room in the ring."""
         q = self.tx[queue]
-        lib.fg_net_reap(q)
-        self.ok(lib.fg_net_send(q, hdr, data, len(data), n_desc, header, indirect, publish))
+        rc = wait_until(lambda: lib.fg_net_reap(q) is not None and -errno.EAGAIN !=
+                        (rc := lib.fg_net_send(q, hdr, data, len(data), n_desc, header, indirect,
+                                               publish)) and (rc,))
+        self.ok(rc[0] if rc else -errno.EAGAIN)
 
     def send_cuts(self, data, cuts, queue=0, hdr=None, indirect=False):
         q = self.tx[queue]
         lib.fg_net_reap(q)
         self.ok(lib.fg_net_send_cuts(q, hdr, data, len(data), (u32 * len(cuts))(*cuts),
                                      len(cuts), indirect, True))
+
+    def greet(self, other, mine, its):
+        """Wait until frames pass to the other guest: some of no stream do."""
+        self.ok(lib.fg_greet(self.g, other.g, its, mine, int(PATIENCE * 1000)))
 
     def taken(self, queue=0, timeout=PATIENCE):
         """Wait until the switch has completed all that was sent, and dealt with it."""

@@ -29,7 +29,8 @@ socket = vm1.sock
 
 
 def run(*args, timeout=30):
-    p = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=timeout)
+    p = subprocess.run([BINARY, *args], capture_output=True, text=True, errors="replace",
+                       timeout=timeout)
     return p.returncode, p.stdout, p.stderr
 
 
@@ -43,6 +44,12 @@ def check():
                 f.write(text.format(dir=d))
             return run("--config", path, "--check")
         yield check_text
+
+
+@pytest.fixture
+def own_files(tmp_path_factory):
+    """An environment in which EAL meets no other process that has the same file prefix."""
+    return dict(os.environ, RUNTIME_DIRECTORY=str(tmp_path_factory.mktemp("run")))
 
 
 def test_help_goes_to_stdout():
@@ -134,8 +141,7 @@ def test_a_bad_config_does_not_run(tmp_path):
 def test_a_signal_ends_it_cleanly(switch, sig):
     sw = switch(["a", "b"])
     a, b = sw.guest("a"), sw.guest("b")
-    a.send(frame(mac(2), mac(1)))
-    assert b.recv()
+    a.greet(b, mac(1), mac(2))
     sw.proc.send_signal(sig)
     out, _ = sw.proc.communicate(timeout=10)
     assert (sw.proc.returncode, out) == (0, b""), sw.log
@@ -199,7 +205,7 @@ def test_log_lines_that_a_front_end_provokes_are_limited(switch):
     assert sw.log.count("\n") < 200
 
 
-def test_a_closed_stderr_is_nobody_elses(tmp_path):
+def test_a_closed_stderr_is_nobody_elses(tmp_path, own_files):
     path = tmp_path / "vs.conf"
     path.write_text(GOOD.format(dir=tmp_path))
 
@@ -207,8 +213,8 @@ def test_a_closed_stderr_is_nobody_elses(tmp_path):
         die_with_parent()
         os.close(2)
 
-    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", tmp_path.name],
-                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", "stderr"],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=own_files,
                          stdout=subprocess.DEVNULL, preexec_fn=in_child)
     try:
         assert wait_until((tmp_path / "vm1.sock").exists, 30)
@@ -221,13 +227,13 @@ def test_a_closed_stderr_is_nobody_elses(tmp_path):
         p.wait()
 
 
-def test_a_signal_while_ports_start_leaves_no_socket_behind(tmp_path):
+def test_a_signal_while_ports_start_leaves_no_socket_behind(tmp_path, own_files):
     path = tmp_path / "vs.conf"
     ports = "".join(f"[port p{i}]\ntype = vhost-user\nsocket = p{i}.sock\nloan-cap = 16\n"
                     for i in range(40))
     path.write_text(GOOD.format(dir=tmp_path).replace("memory = 64", "memory = 512") + ports)
-    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", tmp_path.name],
-                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    p = subprocess.Popen([BINARY, "--config", str(path), "--", "--file-prefix", "ports"],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=own_files,
                          stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         # No pause between two looks: the switch is to be caught before it is ready.

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fakeguest import (F_MRG_RXBUF, FEATURES, INDIRECT, NEXT, WRITE, frame, lib, mac,
+from fakeguest import (F_MRG_RXBUF, FEATURES, INDIRECT, NEXT, PATIENCE, WRITE, frame, lib, mac,
                        wait_until)
 
 E, F = mac(0xe), mac(0xf)
@@ -18,14 +18,26 @@ HDR = bytes(12)
 
 
 @contextlib.contextmanager
-def flipping(e, gpa, a, b, ms=400):
-    """While another thread writes a and b in turn: is it still at it?"""
+def flipping(e, gpa, a, b, ms=400, until=None):
+    """Another thread writes a and b in turn; meanwhile: is it still at it? It ends after ms; with
+    `until`, when that is true, however long a busy machine needs for it."""
     at = lib.fg_ptr(e.g, gpa, len(a))
-    t = threading.Thread(target=lib.fg_flip, args=(at, a, b, len(a), ms))
+    over = threading.Event()
+    end = time.monotonic() + (ms / 1000 if until is None else PATIENCE)
+
+    def flip():
+        while not over.is_set():
+            lib.fg_flip(at, a, b, len(a), 20)
+
+    def changing():
+        return time.monotonic() < end and not (until and until())
+
+    t = threading.Thread(target=flip)
     t.start()
     try:
-        yield t.is_alive
+        yield changing
     finally:
+        over.set()
         t.join()
 
 
@@ -72,15 +84,16 @@ def test_double_fetch_of_a_length_that_decides_how_far_a_range_was_checked(arena
     e.desc(e.tx[0], 0, at, 72)
     seen = set()
     r = e.tx[0].ring
-    with flipping(e, e.tx[0].ring.desc_gpa + 8, struct.pack("=I", 72),
-                  struct.pack("=I", 1512), 1000) as changing:
-        while changing():
-            e.drain(e.tx[0])
-            for _ in range(64):
-                lib.fg_ring_raw_avail(r, 0)
-            lib.fg_ring_publish(r)
-            wait_until(lambda: lib.fg_ring_raw_used_idx(r) == r.avail_idx, 0.05, 0.0005)
-            seen |= set(arena.feeder.recv_all(0))
+    for ms, until in ((400, None), (0, lambda: seen == {f, f[:60]})):
+        with flipping(e, e.tx[0].ring.desc_gpa + 8, struct.pack("=I", 72),
+                      struct.pack("=I", 1512), ms, until) as changing:
+            while changing():
+                e.drain(e.tx[0])
+                for _ in range(64):
+                    lib.fg_ring_raw_avail(r, 0)
+                lib.fg_ring_publish(r)
+                wait_until(lambda: lib.fg_ring_raw_used_idx(r) == r.avail_idx, 0.05, 0.0005)
+                seen |= set(arena.feeder.recv_all(0))
     assert seen == {f, f[:60]}
 
 
@@ -92,8 +105,12 @@ def test_double_fetch_of_a_receive_buffers_length(arena):
     good = {HDR[:10] + b"\1\0" + frame(E, F, 1500, seq=k) for k in range(4)}
     e.offer(e.rx[0], 0)
     n = 0
+
+    def both():
+        return n > 20 and arena.sw.drops("evil").get("too_big", 0) > 20
+
     with flipping(e, e.rx[0].ring.desc_gpa + 8, struct.pack("=I", 72),
-                  struct.pack("=I", 1512), 1000) as changing:
+                  struct.pack("=I", 1512), until=both) as changing:
         while changing():
             arena.feed(E, 1500, 4)
             if lib.fg_ring_pending(r):
@@ -103,7 +120,7 @@ def test_double_fetch_of_a_receive_buffers_length(arena):
                 e.drain(e.rx[0])
                 e.write(8 << 20, bytes(1440))
                 e.offer(e.rx[0], 0)
-    assert n > 0 and arena.sw.drops("evil").get("too_big", 0) > 0
+    assert both()
 
 
 def test_double_fetch_of_a_descriptors_address(arena):
