@@ -40,12 +40,12 @@ add_buffer_slow(const struct chain_rules *rules, uint64_t addr, uint32_t len, st
 
 /* Check a descriptor's direction and translate its buffer to pieces. */
 static __rte_always_inline enum virtq_fault
-add_desc(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+add_desc(const struct chain_rules *rules, struct desc d, struct chain *chain)
 {
-	uint32_t len = split_desc_len(d);
+	uint32_t len = desc_len(d);
 	uint64_t contiguous;
 
-	if (unlikely((split_desc_flags(d) & SPLIT_DESC_F_WRITE) != rules->write_flag))
+	if (unlikely((desc_flags(d) & DESC_F_WRITE) != rules->write_flag))
 		return VIRTQ_FAULT_DIRECTION;
 	uint8_t *data = gmem_range(rules->gen, d.addr, len, &contiguous, &chain->hint);
 	if (likely(data != NULL && contiguous == len && len <= chain->len_max - chain->len &&
@@ -58,12 +58,15 @@ add_desc(const struct chain_rules *rules, struct split_desc d, struct chain *cha
 	return add_buffer_slow(rules, d.addr, len, chain);
 }
 
+#define TABLE_ENTRY 16
+static_assert(sizeof(struct split_desc) == TABLE_ENTRY && sizeof(struct packed_desc) == TABLE_ENTRY,
+	"both formats");
+
 /* An entry of an indirect table that is not contiguous here: copy it byte-wise over the border. */
 static bool
-load_scattered(const struct chain_rules *rules, uint64_t addr, uint32_t *hint, struct split_desc *d)
+load_scattered(const struct chain_rules *rules, uint64_t addr, uint32_t *hint, uint8_t *out)
 {
-	uint8_t *out = (uint8_t *)d;
-	uint32_t left = sizeof(*d);
+	uint32_t left = TABLE_ENTRY;
 
 	while (left > 0) {
 		uint64_t contiguous;
@@ -80,14 +83,34 @@ load_scattered(const struct chain_rules *rules, uint64_t addr, uint32_t *hint, s
 	return true;
 }
 
-/* 2.7.5.3: the table lies at d's address; its first entry starts the rest of the chain. */
-static enum virtq_fault
-walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+/* Entry of a table; `here` NULL: not contiguous. */
+static __rte_always_inline bool
+load_entry(const struct chain_rules *rules, uint64_t addr, const uint8_t *here, uint32_t *hint,
+	struct desc *d, const bool packed)
 {
-	uint32_t len = split_desc_len(d);
-	if (len == 0 || len % sizeof(struct split_desc) != 0)
+	uint8_t copy[TABLE_ENTRY];
+
+	if (unlikely(here == NULL)) {
+		if (!load_scattered(rules, addr, hint, copy))
+			return false;
+		here = copy;
+	}
+	*d = packed ? packed_desc_load(here) : split_desc_load(here);
+	return true;
+}
+
+/*
+ * The table lies at d's address. Split (2.7.5.3): its first entry starts the rest of the chain.
+ * Packed (2.8.7): all its entries are the chain, and of their flags only WRITE has a meaning;
+ * INDIRECT there is a fault all the same.
+ */
+static __rte_always_inline enum virtq_fault
+walk_table(const struct chain_rules *rules, struct desc d, struct chain *chain, const bool packed)
+{
+	uint32_t len = desc_len(d);
+	if (len == 0 || len % TABLE_ENTRY != 0)
 		return VIRTQ_FAULT_INDIRECT_SIZE;
-	uint32_t n = len / sizeof(struct split_desc);
+	uint32_t n = len / TABLE_ENTRY;
 	if (n > rules->size)
 		return VIRTQ_FAULT_INDIRECT_SIZE;
 
@@ -97,66 +120,107 @@ walk_indirect(const struct chain_rules *rules, struct split_desc d, struct chain
 		return VIRTQ_FAULT_UNMAPPED;
 
 	for (uint32_t i = 0, left = RTE_MIN(n, VIRTQ_CHAIN_MAX); left > 0; left--) {
-		if (likely(contiguous == len))
-			d = split_desc_load(here + i * sizeof(d));
-		else if (!load_scattered(rules, table + i * sizeof(d), &chain->hint, &d))
+		uint32_t at = i * TABLE_ENTRY;
+		if (!load_entry(rules, table + at, contiguous == len ? here + at : NULL,
+			    &chain->hint, &d, packed))
 			return VIRTQ_FAULT_UNMAPPED;
 		chain->n_descs++;
 
-		if (split_desc_flags(d) & SPLIT_DESC_F_INDIRECT)
+		if (desc_flags(d) & DESC_F_INDIRECT)
 			return VIRTQ_FAULT_INDIRECT_NESTED;
 		enum virtq_fault fault = add_desc(rules, d, chain);
 		if (fault != VIRTQ_FAULT_NONE)
 			return fault;
-		if (!(split_desc_flags(d) & SPLIT_DESC_F_NEXT))
+		if (packed) {
+			if (++i == n)
+				return VIRTQ_FAULT_NONE;
+			continue;
+		}
+		if (!(desc_flags(d) & DESC_F_NEXT))
 			return VIRTQ_FAULT_NONE;
-		i = split_desc_next(d);
+		i = desc_tag(d);
 		if (i >= n)
 			return VIRTQ_FAULT_NEXT_INDEX;
 	}
 	return VIRTQ_FAULT_CHAIN_LOOP;
 }
 
-enum virtq_fault
-chain_walk(const struct chain_rules *rules, struct split_desc d, struct chain *chain)
+/* A descriptor of the ring. DESC_F_NEXT in *more: the chain goes on. */
+static __rte_always_inline enum virtq_fault
+walk_one(const struct chain_rules *rules, struct desc d, struct chain *chain, uint16_t *more,
+	const bool packed)
 {
+	uint16_t flags = desc_flags(d);
+
+	chain->n_descs++;
+	*more = flags & DESC_F_NEXT;
+	if (!(flags & DESC_F_INDIRECT))
+		return add_desc(rules, d, chain);
+	if (!rules->indirect)
+		return VIRTQ_FAULT_INDIRECT_REFUSED;
+	if (flags & DESC_F_NEXT)
+		return VIRTQ_FAULT_INDIRECT_CHAINED;
+	/* The device ignores WRITE here (2.7.5.3.2, 2.8.21.2). */
+	return walk_table(rules, d, chain, packed);
+}
+
+enum virtq_fault
+split_chain_walk(const struct chain_rules *rules, struct desc d, struct chain *chain)
+{
+	uint16_t more;
+
 	chain->len_seen = 0;
 	for (uint32_t left = RTE_MIN(rules->size, VIRTQ_CHAIN_MAX); left > 0; left--) {
-		uint16_t flags = split_desc_flags(d);
-		chain->n_descs++;
-
-		if (flags & SPLIT_DESC_F_INDIRECT) {
-			if (!rules->indirect)
-				return VIRTQ_FAULT_INDIRECT_REFUSED;
-			if (flags & SPLIT_DESC_F_NEXT)
-				return VIRTQ_FAULT_INDIRECT_CHAINED;
-			/* The device ignores WRITE here (2.7.5.3.2). */
-			return walk_indirect(rules, d, chain);
-		}
-		enum virtq_fault fault = add_desc(rules, d, chain);
-		if (fault != VIRTQ_FAULT_NONE)
+		enum virtq_fault fault = walk_one(rules, d, chain, &more, false);
+		if (fault != VIRTQ_FAULT_NONE || !more)
 			return fault;
-		if (!(flags & SPLIT_DESC_F_NEXT))
-			return VIRTQ_FAULT_NONE;
-		if (split_desc_next(d) >= rules->size)
+		if (desc_tag(d) >= rules->size)
 			return VIRTQ_FAULT_NEXT_INDEX;
-		d = split_desc_load(&rules->table[split_desc_next(d)]);
+		d = split_desc_load(&rules->table[desc_tag(d)]);
+	}
+	return VIRTQ_FAULT_CHAIN_LOOP;
+}
+
+enum virtq_fault
+packed_chain_walk(const struct chain_rules *rules, uint32_t pos, uint32_t room, struct desc d,
+	struct chain *chain, struct desc *last, uint32_t *n_ring)
+{
+	const uint32_t max = RTE_MIN(room, (uint32_t)VIRTQ_CHAIN_MAX);
+	uint16_t more;
+
+	chain->len_seen = 0;
+	for (uint32_t n = 1; n <= max; n++) {
+		enum virtq_fault fault = walk_one(rules, d, chain, &more, true);
+		if (fault != VIRTQ_FAULT_NONE || !more) {
+			*last = d;
+			*n_ring = n;
+			return fault;
+		}
+		/* 2.8.21.1: the others were written before the first one's flags. */
+		if (++pos == rules->size)
+			pos = 0;
+		d = packed_desc_load(&rules->ring[pos]);
 	}
 	return VIRTQ_FAULT_CHAIN_LOOP;
 }
 
 void
-chain_prefetch(const struct chain_rules *rules, struct split_desc first, uint32_t *hint)
+chain_table_prefetch(const struct chain_rules *rules, struct desc d, uint32_t *hint)
 {
-	uint16_t flags = split_desc_flags(first);
 	uint64_t contiguous;
+	const uint8_t *table = gmem_range(rules->gen, d.addr, desc_len(d), &contiguous, hint);
 
-	if (flags & SPLIT_DESC_F_INDIRECT) {
-		const uint8_t *table = gmem_range(
-			rules->gen, first.addr, split_desc_len(first), &contiguous, hint);
-		if (table != NULL)
-			rte_prefetch0(table);
-	} else if ((flags & SPLIT_DESC_F_NEXT) && split_desc_next(first) < rules->size) {
-		rte_prefetch0(&rules->table[split_desc_next(first)]);
-	}
+	if (table != NULL)
+		rte_prefetch0(table);
+}
+
+void
+split_chain_prefetch(const struct chain_rules *rules, struct desc first, uint32_t *hint)
+{
+	uint16_t flags = desc_flags(first);
+
+	if (flags & DESC_F_INDIRECT)
+		chain_table_prefetch(rules, first, hint);
+	else if ((flags & DESC_F_NEXT) && desc_tag(first) < rules->size)
+		rte_prefetch0(&rules->table[desc_tag(first)]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Walk of one descriptor chain of a split ring: direct, chained, indirect
- * (virtio 1.2, 2.7.5), to an array of pieces of guest memory.
+ * Walk of one descriptor chain: direct, chained, indirect (virtio 1.2, 2.7.5 and 2.8.6),
+ * to an array of pieces of guest memory.
  *
  * Each descriptor is copied once, then checked, then used. The walk ends after
  * at most as many descriptors as the ring has entries, and VIRTQ_CHAIN_MAX: a chain as long
@@ -11,6 +11,7 @@
 #ifndef VIRTQ_CHAIN_H
 #define VIRTQ_CHAIN_H
 
+#include "packed_layout.h"
 #include "split_layout.h"
 #include "virtq.h"
 
@@ -23,9 +24,12 @@ struct chain_seg {
 /* How a queue reads chains; constant for a burst. */
 struct chain_rules {
 	const struct gmem_gen *gen;
-	const struct split_desc *table;
-	uint32_t size; /* entries of the table, and of the longest chain */
-	/* SPLIT_DESC_F_WRITE: all buffers must be device-writable; 0: none may be */
+	union {
+		const struct split_desc *table;
+		const struct packed_desc *ring;
+	};
+	uint32_t size; /* entries of the ring, and of the longest chain */
+	/* DESC_F_WRITE: all buffers must be device-writable; 0: none may be */
 	uint16_t write_flag;
 	bool indirect; /* VIRTIO_RING_F_INDIRECT_DESC */
 };
@@ -49,10 +53,19 @@ struct chain {
  * Append the chain that starts with `first`, a descriptor already copied. len + what
  * it adds never exceeds len_max, nor n_segs n_segs_max.
  */
-enum virtq_fault chain_walk(
-	const struct chain_rules *rules, struct split_desc first, struct chain *chain);
+enum virtq_fault split_chain_walk(
+	const struct chain_rules *rules, struct desc first, struct chain *chain);
+/*
+ * The same at position `pos` of a packed ring. *last is the descriptor whose buffer id is the
+ * chain's, *n_ring how many of the ring's it takes, at most `room`.
+ */
+enum virtq_fault packed_chain_walk(const struct chain_rules *rules, uint32_t pos, uint32_t room,
+	struct desc first, struct chain *chain, struct desc *last, uint32_t *n_ring);
 
 /* The first descriptor was read: fetch what the walk will read next. */
-void chain_prefetch(const struct chain_rules *rules, struct split_desc first, uint32_t *hint);
+void split_chain_prefetch(const struct chain_rules *rules, struct desc first, uint32_t *hint);
+
+/* Fetch the indirect table that d names. */
+void chain_table_prefetch(const struct chain_rules *rules, struct desc d, uint32_t *hint);
 
 #endif

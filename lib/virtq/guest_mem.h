@@ -24,6 +24,7 @@
 typedef uint16_t guest_u16 __attribute__((aligned(1), may_alias));
 typedef uint32_t guest_u32 __attribute__((aligned(1), may_alias));
 typedef uint64_t guest_u64 __attribute__((aligned(1), may_alias));
+typedef uint64_t guest_u64_aligned __attribute__((may_alias));
 
 static __rte_always_inline uint8_t
 guest_load_u8(const void *p)
@@ -35,6 +36,12 @@ static __rte_always_inline uint16_t
 guest_load_u16(const void *p)
 {
 	return *(const volatile guest_u16 *)p;
+}
+
+static __rte_always_inline uint32_t
+guest_load_u32(const void *p)
+{
+	return *(const volatile guest_u32 *)p;
 }
 
 static __rte_always_inline uint64_t

@@ -6,6 +6,7 @@
 #ifndef VIRTQ_SPLIT_LAYOUT_H
 #define VIRTQ_SPLIT_LAYOUT_H
 
+#include "desc.h"
 #include "guest_mem.h"
 
 /* 2.7.5 descriptor table, alignment 16. `meta` is len (32 bits), flags (16), next (16). */
@@ -14,11 +15,6 @@ struct split_desc {
 	uint64_t meta;
 };
 static_assert(sizeof(struct split_desc) == 16, "2.7.5");
-
-#define SPLIT_DESC_F_NEXT     1
-#define SPLIT_DESC_F_WRITE    2
-#define SPLIT_DESC_F_INDIRECT 4
-#define SPLIT_DESC_F_KNOWN    (SPLIT_DESC_F_NEXT | SPLIT_DESC_F_WRITE | SPLIT_DESC_F_INDIRECT)
 
 /* 2.7.6 driver area, alignment 2. ring[size] is used_event. */
 struct split_avail {
@@ -42,29 +38,11 @@ struct split_used {
 #define SPLIT_AVAIL_ALIGN 2
 #define SPLIT_USED_ALIGN  4
 
-static __rte_always_inline uint32_t
-split_desc_len(struct split_desc d)
-{
-	return (uint32_t)d.meta;
-}
-
-static __rte_always_inline uint16_t
-split_desc_flags(struct split_desc d)
-{
-	return (uint16_t)(d.meta >> 32);
-}
-
-static __rte_always_inline uint16_t
-split_desc_next(struct split_desc d)
-{
-	return (uint16_t)(d.meta >> 48);
-}
-
 /* The one copy of a descriptor, to be checked and used. Indirect tables have any alignment. */
-static __rte_always_inline struct split_desc
+static __rte_always_inline struct desc
 split_desc_load(const void *p)
 {
-	return (struct split_desc){ guest_load_u64(p), guest_load_u64((const uint8_t *)p + 8) };
+	return (struct desc){ guest_load_u64(p), guest_load_u64((const uint8_t *)p + 8) };
 }
 
 static __rte_always_inline uint16_t

@@ -1,28 +1,75 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_malloc.h>
+
 #include "split_ring.h"
 
-/*
- * First burst under a view: say in its used ring that kicks are not wanted, and write the entries
- * that still wait for an older loan, which may lie in other memory than before.
- */
-void
-split_view_start_slow(struct virtq *q, struct virtq_view *view)
+/* 2.7: size, and alignment of the three parts. */
+static bool
+split_valid(const struct virtq_params *params, const struct virtq_addrs *addrs)
 {
-	q->view_seq = view->seq;
-	q->hint = 0;
-	if (virtq_broken(q))
-		return;
+	return rte_is_power_of_2(params->size) && params->size <= VIRTQ_SIZE_MAX &&
+	       params->base <= UINT16_MAX && (uintptr_t)addrs->desc % SPLIT_DESC_ALIGN == 0 &&
+	       (uintptr_t)addrs->avail % SPLIT_AVAIL_ALIGN == 0 &&
+	       (uintptr_t)addrs->used % SPLIT_USED_ALIGN == 0;
+}
+
+static int
+split_init(struct virtq *q, const struct virtq_params *params)
+{
+	q->mask = q->size - 1;
+	if (q->dir == VIRTQ_PUSH)
+		return 0;
+	q->heads = rte_zmalloc_socket(
+		"virtq_heads", q->size * sizeof(*q->heads), RTE_CACHE_LINE_SIZE, params->socket_id);
+	return q->heads == NULL ? -ENOMEM : 0;
+}
+
+/*
+ * Completions leave in avail order, so what the used index has passed is done. A front-end that
+ * reads it when its session ends is too early for what the last ring still completed; to take
+ * those entries again would complete them twice. That can be so only where the index is at most a
+ * ring ahead of base, and the guest at most a ring ahead of the index. Any other distance is
+ * fine: the index then says no more than where the guest expects the next entry.
+ */
+static void
+split_start(struct virtq *q, const struct virtq_params *params, struct virtq_view *view)
+{
+	uint16_t used = guest_load_u16(&view->used->idx), avail = split_avail_idx(view->avail);
+	uint16_t base = params->base, n_done = used - base, n_left = avail - used;
+	uint16_t start = n_done <= q->size && n_left <= q->size ? used : base;
+
+	q->next_avail = q->avail_seen = q->done_avail = start;
+	q->used_off = used - start;
+}
+
+/*
+ * Say in its used ring that kicks are not wanted, and write the entries that still wait for an
+ * older loan, which may lie in other memory than before.
+ */
+static void
+split_view_start(struct virtq *q, struct virtq_view *view)
+{
 	/* 2.7.10.2: with EVENT_IDX the flag is to be 0. */
 	guest_store_u16(&view->used->flags, q->event_idx ? 0 : SPLIT_USED_F_NO_NOTIFY);
-	notify_suppress(q, view, q->next_avail);
-	if (q->dir == VIRTQ_PUSH)
-		return; /* takes and publishes in the same burst */
+	split_suppress(q, view, q->next_avail);
+	if (q->dir == VIRTQ_PUSH || q->in_order)
+		return; /* written when they are published */
 	for (uint16_t a = q->done_avail; a != q->next_avail; a++)
 		split_used_write(view->used, (a + q->used_off) & q->mask, q->heads[a & q->mask], 0);
 }
 
-void
-split_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault)
+static void
+split_publish_slow(struct virtq *q, const struct virtq_view *view, uint16_t upto)
 {
-	virtq_break(q, gmem_gen_faulted(view->gen) ? VIRTQ_FAULT_MEMORY_LOST : fault);
+	split_publish(q, view, upto);
 }
+
+const struct ring_format split_format = {
+	.pull = split_pull_burst,
+	.push = split_push_burst,
+	.valid = split_valid,
+	.init = split_init,
+	.start = split_start,
+	.view_start = split_view_start,
+	.publish = split_publish_slow,
+};

@@ -13,9 +13,6 @@
 
 #include "notify.h"
 
-/* A burst met a fault. Where a memory file was truncated, that is the cause: zeroes were read. */
-void split_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault);
-
 /* Chains that may be taken, at least `want` if there are. Reads the guest's index once, and only if
  * short. */
 static __rte_always_inline uint32_t
@@ -47,9 +44,12 @@ split_publish(struct virtq *q, const struct virtq_view *view, uint16_t upto)
 
 	if (new_idx == old_idx)
 		return;
+	/* 2.7.13.1: where the first one's entry would be, the last one's. */
+	if (q->in_order && q->dir == VIRTQ_PULL)
+		split_used_write(view->used, old_idx & q->mask, q->heads[(upto - 1) & q->mask], 0);
 	split_used_publish(view->used, new_idx);
 	q->done_avail = upto;
-	notify_used(q, view, old_idx, new_idx);
+	split_notify(q, view, old_idx, new_idx);
 }
 
 #endif

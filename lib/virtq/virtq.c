@@ -4,13 +4,14 @@
 #include "loan.h"
 #include "mbuf_batch.h"
 #include "nethdr.h"
-#include "split_ring.h"
 
 /* Feature bits, by their numbers in virtio 1.2 (5.1.3, 6). */
 #define F_MRG_RXBUF	(UINT64_C(1) << 15)
 #define F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define F_EVENT_IDX	(UINT64_C(1) << 29)
 #define F_VERSION_1	(UINT64_C(1) << 32)
+#define F_RING_PACKED	(UINT64_C(1) << 34)
+#define F_IN_ORDER	(UINT64_C(1) << 35)
 
 static const char *const names[] = {
 #define X(e, n, d) n,
@@ -34,15 +35,6 @@ const char *
 virtq_fault_text(enum virtq_fault fault)
 {
 	return texts[fault];
-}
-
-/* 2.7: alignment of the three parts. */
-static bool
-addrs_aligned(const struct virtq_addrs *addrs)
-{
-	return (uintptr_t)addrs->desc % SPLIT_DESC_ALIGN == 0 &&
-	       (uintptr_t)addrs->avail % SPLIT_AVAIL_ALIGN == 0 &&
-	       (uintptr_t)addrs->used % SPLIT_USED_ALIGN == 0;
 }
 
 static struct virtq_view *
@@ -71,6 +63,7 @@ static void
 queue_free(struct virtq *q)
 {
 	rte_free(q->heads);
+	rte_free(q->batch);
 	rte_free(q->slots);
 	rte_free(q->segs);
 	rte_free(q);
@@ -81,6 +74,8 @@ set_features(struct virtq *q, uint64_t features)
 {
 	q->indirect = (features & F_INDIRECT_DESC) != 0;
 	q->event_idx = (features & F_EVENT_IDX) != 0;
+	q->packed = (features & F_RING_PACKED) != 0;
+	q->in_order = (features & F_IN_ORDER) != 0;
 	q->mergeable = (features & F_MRG_RXBUF) != 0;
 	q->hdr_len = (features & (F_VERSION_1 | F_MRG_RXBUF)) ? NETHDR_LEN : NETHDR_LEN_LEGACY;
 	q->offloads = q->dir == VIRTQ_PULL ? nethdr_host_offloads(features)
@@ -122,8 +117,8 @@ virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap)
 
 	if (dir == VIRTQ_PULL)
 		bytes += slots_needed(loan_cap, VIRTQ_SIZE_MAX) * sizeof(struct loan_slot) +
-			 VIRTQ_SIZE_MAX * sizeof(uint16_t);
-	return bytes;
+			 VIRTQ_SIZE_MAX * sizeof(struct packed_chain);
+	return bytes + PACKED_BATCH * sizeof(struct packed_used);
 }
 
 /* What only a pulled queue has. */
@@ -152,27 +147,10 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 	q->slot_mask = n_slots - 1;
 	q->slots = rte_zmalloc_socket(
 		"virtq_slots", n_slots * sizeof(*q->slots), RTE_CACHE_LINE_SIZE, params->socket_id);
-	q->heads = rte_zmalloc_socket(
-		"virtq_heads", q->size * sizeof(*q->heads), RTE_CACHE_LINE_SIZE, params->socket_id);
-	if (q->slots == NULL || q->heads == NULL)
+	if (q->slots == NULL)
 		return -ENOMEM;
 	loan_slots_init(q->slots, n_slots);
 	return 0;
-}
-
-/*
- * Completions leave in avail order, so what the used index has passed is done. A front-end that
- * reads it when its session ends is too early for what the last ring still completed; to take
- * those entries again would complete them twice. That can be so only where the index is at most a
- * ring ahead of base, and the guest at most a ring ahead of the index. Any other distance is
- * fine: the index then says no more than where the guest expects the next entry.
- */
-static uint16_t
-start_index(const struct virtq_params *params, uint16_t used, uint16_t avail)
-{
-	uint16_t n_done = used - params->base, n_left = avail - used;
-
-	return n_done <= params->size && n_left <= params->size ? used : params->base;
 }
 
 int
@@ -182,8 +160,9 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	int ret;
 
 	assert_control();
-	if (!rte_is_power_of_2(params->size) || params->size > VIRTQ_SIZE_MAX ||
-		!addrs_aligned(addrs))
+	const struct ring_format *format =
+		params->features & F_RING_PACKED ? &packed_format : &split_format;
+	if (!format->valid(params, addrs))
 		return -EINVAL;
 	struct virtq *q =
 		rte_zmalloc_socket("virtq", sizeof(*q), RTE_CACHE_LINE_SIZE, params->socket_id);
@@ -192,9 +171,9 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 
 	q->call_fd = -1;
 	q->dir = params->dir;
-	q->burst = params->dir == VIRTQ_PULL ? split_pull_burst : split_push_burst;
+	q->format = format;
+	q->burst = params->dir == VIRTQ_PULL ? format->pull : format->push;
 	q->size = params->size;
-	q->mask = params->size - 1;
 	q->stats = params->stats;
 	q->queue = params->queue;
 	set_features(q, params->features);
@@ -203,7 +182,7 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	q->n_scratch = scratch_needed(q->size);
 	q->segs = rte_zmalloc_socket("virtq_segs", q->n_scratch * sizeof(*q->segs),
 		RTE_CACHE_LINE_SIZE, params->socket_id);
-	ret = q->segs == NULL ? -ENOMEM : 0;
+	ret = q->segs == NULL ? -ENOMEM : format->init(q, params);
 	if (ret == 0 && q->dir == VIRTQ_PULL)
 		ret = init_pull(q, params);
 	struct virtq_view *view = ret == 0 ? view_create(q, gen, addrs, params->socket_id) : NULL;
@@ -211,15 +190,27 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 		queue_free(q);
 		return ret == 0 ? -ENOMEM : ret;
 	}
-	uint16_t used = guest_load_u16(&view->used->idx);
-	uint16_t avail = split_avail_idx(view->avail);
-	q->next_avail = q->avail_seen = q->done_avail = start_index(params, used, avail);
-	q->used_off = used - q->next_avail;
-	split_view_start_slow(q, view);
+	format->start(q, params, view);
+	virtq_view_start_slow(q, view);
 	/* Release: pairs with the acquire in virtq_view_get. */
 	__atomic_store_n(&q->view, view, __ATOMIC_RELEASE);
 	*out = q;
 	return 0;
+}
+
+void
+virtq_view_start_slow(struct virtq *q, struct virtq_view *view)
+{
+	q->view_seq = view->seq;
+	q->hint = 0;
+	if (!virtq_broken(q))
+		q->format->view_start(q, view);
+}
+
+void
+virtq_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault)
+{
+	virtq_break(q, gmem_gen_faulted(view->gen) ? VIRTQ_FAULT_MEMORY_LOST : fault);
 }
 
 void
@@ -251,7 +242,8 @@ struct virtq_view *
 virtq_remap(struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *addrs)
 {
 	assert_control();
-	if (!addrs_aligned(addrs))
+	struct virtq_params params = { .size = q->size };
+	if (!q->format->valid(&params, addrs))
 		return NULL;
 	struct virtq_view *view = view_create(q, gen, addrs, SOCKET_ID_ANY);
 	if (view == NULL)
@@ -297,15 +289,18 @@ virtq_drain(struct virtq *q)
 
 	loan_retire(q);
 	if (!virtq_broken(q))
-		split_publish(q, view, loan_oldest(q));
+		q->format->publish(q, view, loan_oldest(q));
 	return loan_frames(q);
 }
 
-uint16_t
+uint32_t
 virtq_base(const struct virtq *q)
 {
 	assert_control();
-	return loan_oldest(q);
+	uint32_t oldest = loan_oldest(q);
+
+	/* Nothing is taken and not completed: the used half of a packed ring's is the same. */
+	return q->packed ? oldest << 16 | oldest : oldest;
 }
 
 bool

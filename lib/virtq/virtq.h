@@ -25,7 +25,8 @@
  *
  * Faults: a ring whose content breaks the rules of the virtio specification is
  * broken: never read or written again in this incarnation (invariant 4).
- * Virtio 1.2: 2.7 split virtqueues, 5.1.6 device operation of a network device.
+ * Virtio 1.2: 2.7 split virtqueues, 2.8 packed virtqueues, 5.1.6 device operation of a
+ * network device.
  */
 #ifndef VIRTQ_H
 #define VIRTQ_H
@@ -37,7 +38,7 @@
 #include "offload.h"
 #include "stats.h"
 
-#define VIRTQ_SIZE_MAX	32768 /* entries (2.7: power of two) */
+#define VIRTQ_SIZE_MAX	32768 /* entries; of a split ring a power of two (2.7) */
 #define VIRTQ_CHAIN_MAX 1024  /* descriptors of a chain, and of an indirect table's; QEMU's limit */
 #define VIRTQ_SNAPSHOT	128   /* bytes of a loaned frame that are private */
 #define VIRTQ_SEGS_MAX	32    /* guest buffers of a frame that may be lent; more are copied */
@@ -48,14 +49,15 @@
  * Features that change how a ring is read. What a session negotiated
  * is passed as it is; virtq looks at: VIRTIO_F_VERSION_1 and
  * VIRTIO_NET_F_MRG_RXBUF (header of 12 bytes instead of 10),
- * VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX, and the offloads: VIRTIO_NET_F_CSUM and
- * HOST_* on pull, GUEST_* on push.
+ * VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX, VIRTIO_F_RING_PACKED (format of the
+ * ring), VIRTIO_F_IN_ORDER (completions of transmitted frames in one entry), and the offloads:
+ * VIRTIO_NET_F_CSUM and HOST_* on pull, GUEST_* on push.
  */
 
 /* X(enumerator, name, sentence) */
 #define VIRTQ_FAULTS(X)                                                                            \
 	X(NONE, "none", "no fault")                                                                \
-	X(AVAIL_INDEX, "avail_index", "avail index is more than the ring size ahead")              \
+	X(AVAIL_INDEX, "avail_index", "more is available than the ring has entries")               \
 	X(HEAD_INDEX, "head_index", "avail entry names a descriptor beyond the ring")              \
 	X(NEXT_INDEX, "next_index", "descriptor chain leaves the table")                           \
 	X(CHAIN_LOOP, "chain_loop", "descriptor chain is longer than the ring or than 1024")       \
@@ -94,7 +96,7 @@ struct virtq_params {
 	enum virtq_dir dir;
 	uint16_t port_id;  /* mbuf->port of pulled frames */
 	uint16_t size;	   /* entries */
-	uint16_t base;	   /* next avail index to read (SET_VRING_BASE) */
+	uint32_t base;	   /* where to go on, as virtq_base says it (SET_VRING_BASE) */
 	uint64_t features; /* as negotiated */
 	int socket_id;	   /* NUMA node for the struct, or SOCKET_ID_ANY */
 	/*
@@ -121,8 +123,9 @@ struct virtq_view; /* one generation and the ring addresses under it */
  * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
  * The first used index is what the ring says; entries from base up to it are complete and are
  * not read again.
- * -EINVAL: size 0, above the maximum or no power of two; ring parts not aligned
- * (2.7: 16, 2, 4); copybreak too large, or pools with too little room for it. -ENOMEM.
+ * -EINVAL: size 0, above the maximum or, of a split ring, no power of two; ring parts not
+ * aligned (2.7: 16, 2, 4; 2.8.10: 16, 4, 4); base outside the ring; copybreak too
+ * large, or pools with too little room for it. -ENOMEM.
  */
 int virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	const struct virtq_addrs *addrs, struct virtq **out);
@@ -161,11 +164,12 @@ unsigned int virtq_reap(struct virtq *q);
  */
 unsigned int virtq_drain(struct virtq *q);
 /*
- * Control, workers gone: the next avail index a successor has to read. With
- * frames still on loan it is rewound to the oldest of them: such a frame may
- * then be sent twice.
+ * Control, workers gone: where a successor has to go on, as vhost-user's GET_VRING_BASE has it.
+ * Split: the next avail index, 16 bits. Packed: bits 0-14 next position, 15 its wrap counter,
+ * 16-31 the same for completions, which is always equal here. With frames still on loan it
+ * is rewound to the oldest of them: such a frame may then be sent twice.
  */
-uint16_t virtq_base(const struct virtq *q);
+uint32_t virtq_base(const struct virtq *q);
 /*
  * Control, workers gone: free the ring and its generations if no loan is out.
  * false: still loans out, nothing freed, try again later. The ring itself is not touched any more.

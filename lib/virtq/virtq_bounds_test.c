@@ -2,23 +2,38 @@
 /* Legal but endless: what a guest can make a burst cost is bounded. */
 #include "virtq_unit.h"
 
+#define RING 1024
+
+/* 32 chains of as many descriptors as there can be, each one byte over and over. */
 static void
-endless_chains_cost_a_burst_a_bounded_number_of_descriptors(void **state)
+offer_endless(struct unit *u, uint16_t flags, bool indirect)
 {
-	const uint16_t size = 1024;
+	const uint64_t table = unit_alloc(u, 16 * RING);
+
+	if (indirect)
+		unit_set_desc(u, 0, table, 16 * RING, INDIRECT, 0);
+	for (uint32_t i = 0; i < RING; i++) {
+		uint16_t f = flags | (i + 1 < RING ? NEXT : 0);
+		if (indirect)
+			unit_set_entry(u, table, i, HOLE_GPA - 1, 1, f, i + 1);
+		else
+			unit_set_desc(u, i, HOLE_GPA - 1, 1, f, i + 1);
+	}
+	for (int i = 0; i < BASE_BURST; i++)
+		unit_offer(u, 0);
+}
+
+static void
+pull_endless(bool indirect)
+{
+	uint32_t n_bursts = 0, n = 0;
 	struct unit u;
 
-	/* Each chain is one byte over and over: 1024 descriptors a frame. */
-	unit_open(&u, VIRTQ_PULL, size, F_VERSION_1);
-	for (uint32_t i = 0; i < size; i++)
-		unit_set_desc(&u, i, BUF_GPA, 1, i + 1 < size ? NEXT : 0, i + 1);
-	memset(unit_at(u.gen, BUF_GPA), 0, 1);
-	for (int i = 0; i < 32; i++)
-		unit_offer(&u, 0);
-	uint32_t n_bursts = 0, n = 0;
-	while (n < 32) {
+	unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1 | F_INDIRECT_DESC);
+	offer_endless(&u, 0, indirect);
+	while (n < BASE_BURST) {
 		uint16_t got = unit_pull(&u, 32);
-		assert_in_range(got, 1, VIRTQ_BURST_DESCS / size + 1);
+		assert_in_range(got, 1, VIRTQ_BURST_DESCS / RING + 1);
 		rte_pktmbuf_free_bulk(u.pkts, got);
 		n += got;
 		n_bursts++;
@@ -29,25 +44,41 @@ endless_chains_cost_a_burst_a_bounded_number_of_descriptors(void **state)
 }
 
 static void
-endless_receive_chains_are_walked_for_a_few_frames_only(void **state)
+push_endless(bool indirect)
 {
-	const uint16_t size = 1024;
 	struct rte_mbuf *pkts[BASE_BURST];
 	struct unit u;
 
-	unit_open(&u, VIRTQ_PUSH, size, F_VERSION_1);
-	for (uint32_t i = 0; i < size; i++)
-		unit_set_desc(&u, i, BUF_GPA, 1, WRITE | (i + 1 < size ? NEXT : 0), i + 1);
-	for (int i = 0; i < BASE_BURST; i++) {
-		unit_offer(&u, 0);
+	unit_open(&u, VIRTQ_PUSH, RING, F_VERSION_1 | F_INDIRECT_DESC);
+	offer_endless(&u, WRITE, indirect);
+	for (int i = 0; i < BASE_BURST; i++)
 		pkts[i] = unit_mbuf(60, i, 2048);
-	}
 	uint16_t n = virtq_push_burst(u.q, pkts, BASE_BURST);
-	assert_in_range(n, 1, VIRTQ_BURST_DESCS / size + 1);
-	assert_int_equal(u.used->idx, n);
+	assert_in_range(n, 1, VIRTQ_BURST_DESCS / RING + 1);
+	assert_int_equal(unit_used(&u), n);
 	assert_int_equal(unit_drops(&u, STATS_DROP_RING_FULL), BASE_BURST - n);
 	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_NONE);
 	unit_close(&u);
+}
+
+static void
+endless_indirect_chains_cost_a_burst_a_bounded_number_of_descriptors(void **state)
+{
+	pull_endless(true);
+}
+
+static void
+endless_indirect_receive_chains_are_walked_for_a_few_frames_only(void **state)
+{
+	push_endless(true);
+}
+
+/* In a packed ring each descriptor is in one chain. */
+static void
+endless_direct_chains_are_as_bounded(void **state)
+{
+	pull_endless(false);
+	push_endless(false);
 }
 
 /*
@@ -64,9 +95,7 @@ offer_border_chain(struct unit *u, uint16_t flags)
 	unit_set_desc(u, 1000, table, 16 * 1000, INDIRECT, 0);
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint16_t f = flags | (i + 1 < 1000 ? NEXT : 0);
-		struct split_desc d = { i < 300 ? B_GPA - 16 : BUF_GPA + 0x10000,
-			(uint64_t)(i + 1) << 48 | (uint64_t)f << 32 | 32 };
-		memcpy(unit_at(u->gen, table + 16 * i), &d, sizeof(d));
+		unit_set_entry(u, table, i, i < 300 ? B_GPA - 16 : BUF_GPA + 0x10000, 32, f, i + 1);
 	}
 	unit_offer(u, 0);
 }
@@ -81,7 +110,7 @@ a_chain_of_more_pieces_than_a_queue_keeps_is_too_long(void **state)
 	assert_int_equal(unit_pull(&u, 32), 0);
 	assert_int_equal(virtq_fault(u.q), VIRTQ_FAULT_NONE);
 	assert_int_equal(unit_drops(&u, STATS_DROP_OVERSIZE), 1);
-	assert_int_equal(u.used->idx, 1);
+	assert_int_equal(unit_used(&u), 1);
 	unit_close(&u);
 
 	/* As a receive buffer it has room for what its pieces that are kept hold. */
@@ -99,9 +128,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(endless_chains_cost_a_burst_a_bounded_number_of_descriptors),
-		cmocka_unit_test(endless_receive_chains_are_walked_for_a_few_frames_only),
+		cmocka_unit_test(
+			endless_indirect_chains_cost_a_burst_a_bounded_number_of_descriptors),
+		cmocka_unit_test(endless_indirect_receive_chains_are_walked_for_a_few_frames_only),
 		cmocka_unit_test(a_chain_of_more_pieces_than_a_queue_keeps_is_too_long),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	const struct CMUnitTest split_tests[] = {
+		cmocka_unit_test(endless_direct_chains_are_as_bounded),
+	};
+	return UNIT_RUN_BOTH(tests) + UNIT_RUN(split_tests, false);
 }

@@ -215,5 +215,5 @@ main(void)
 		cmocka_unit_test(a_one_descriptor_frame_is_read_once_header_and_all),
 		cmocka_unit_test(a_push_reads_each_index_head_and_descriptor_once),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests);
 }

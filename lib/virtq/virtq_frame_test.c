@@ -11,7 +11,7 @@ round_trip(
 {
 	uint64_t gpas[RING];
 	uint32_t lens[RING], seed = len * 31 + n;
-	uint16_t head = (len + n) % RING, used = u->used->idx;
+	uint16_t head = (len + n) % RING, used = unit_used(u);
 
 	unit_put_frame(u, gpa, len, seed);
 	unit_cut(gpa, unit_hdr_len(u) + len, first_len, n, gpas, lens);
@@ -20,7 +20,7 @@ round_trip(
 	unit_assert_frame(u->pkts[0], len, seed);
 	rte_pktmbuf_free(u->pkts[0]);
 	assert_int_equal(unit_pull(u, 32), 0);
-	assert_int_equal(u->used->idx, (uint16_t)(used + 1));
+	assert_int_equal(unit_used(u), (uint16_t)(used + 1));
 	assert_int_equal(unit_used_id(u, used), head);
 	u->brk = BUF_GPA; /* tables */
 }
@@ -164,8 +164,7 @@ direct_descriptors_may_end_in_an_indirect_table(void **state)
 	unit_open(&u, VIRTQ_PULL, RING, F_VERSION_1 | F_INDIRECT_DESC);
 	uint64_t gpa = BUF_GPA + 0x1000, table = BUF_GPA;
 	unit_put_frame(&u, gpa, 300, 8);
-	const struct split_desc d = { gpa + 12, 300 };
-	memcpy(unit_at(u.gen, table), &d, sizeof(d));
+	unit_set_entry(&u, table, 0, gpa + 12, 300, 0, 0);
 	unit_set_desc(&u, 4, gpa, 12, NEXT, 200);
 	/* The device ignores WRITE on it (2.7.5.3.2). */
 	unit_set_desc(&u, 200, table, 16, INDIRECT | WRITE, 0);
@@ -200,7 +199,7 @@ frames_of_impossible_length_are_dropped_by_name(void **state)
 	assert_int_equal(unit_drops(&u, STATS_DROP_OVERSIZE), 3);
 	assert_int_equal(unit_drops_all(&u), VIRTQ_FRAME_MIN + 3);
 	/* They complete all the same, in order. */
-	assert_int_equal(u.used->idx, VIRTQ_FRAME_MIN + 4);
+	assert_int_equal(unit_used(&u), VIRTQ_FRAME_MIN + 4);
 	assert_int_equal(unit_used_id(&u, VIRTQ_FRAME_MIN), 20);
 	assert_int_equal(unit_used_id(&u, VIRTQ_FRAME_MIN + 3), 31);
 	unit_close(&u);
@@ -234,7 +233,7 @@ a_header_that_asks_for_offloads_is_dropped_by_name(void **state)
 		rte_pktmbuf_free_bulk(u.pkts, RTE_DIM(good));
 		assert_int_equal(unit_drops(&u, STATS_DROP_BAD_OFFLOAD), RTE_DIM(bad));
 		assert_int_equal(unit_drops_all(&u), RTE_DIM(bad));
-		assert_int_equal(u.used->idx, RTE_DIM(bad) + RTE_DIM(good));
+		assert_int_equal(unit_used(&u), RTE_DIM(bad) + RTE_DIM(good));
 		unit_close(&u);
 	}
 }
@@ -277,7 +276,7 @@ a_burst_takes_no_more_than_asked_for(void **state)
 		unit_send(&u, i, 64 + i, i);
 	assert_int_equal(unit_pull(&u, 3), 3);
 	rte_pktmbuf_free_bulk(u.pkts, 3);
-	assert_int_equal(u.used->idx, 3);
+	assert_int_equal(unit_used(&u), 3);
 	assert_int_equal(unit_pull(&u, 32), 32);
 	for (int i = 0; i < 32; i++)
 		unit_assert_frame(u.pkts[i], 64 + 3 + i, 3 + i);
@@ -305,5 +304,5 @@ main(void)
 		cmocka_unit_test(copybreak_is_the_longest_frame_that_is_copied),
 		cmocka_unit_test(a_burst_takes_no_more_than_asked_for),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests);
 }

@@ -21,7 +21,7 @@ loans_freed_out_of_order_retire_in_order(void **state)
 		rte_pktmbuf_free(u.pkts[order[i]]);
 		struct rte_mbuf *none[1];
 		assert_int_equal(virtq_pull_burst(u.q, none, 1), 0);
-		assert_int_equal(u.used->idx, idx_after[i]);
+		assert_int_equal(unit_used(&u), idx_after[i]);
 		assert_int_equal(virtq_loans(u.q), 5 - idx_after[i]);
 	}
 	for (int i = 0; i < 5; i++)
@@ -42,14 +42,14 @@ copied_and_dropped_frames_wait_behind_an_older_loan(void **state)
 	unit_send(&u, 4, 1000, 4);
 	unit_send(&u, 5, 60, 5);
 	assert_int_equal(unit_pull(&u, 32), 5);
-	assert_int_equal(u.used->idx, 1);
+	assert_int_equal(unit_used(&u), 1);
 	rte_pktmbuf_free(u.pkts[1]);
 	struct rte_mbuf *none[1];
 	assert_int_equal(virtq_pull_burst(u.q, none, 1), 0);
-	assert_int_equal(u.used->idx, 4);
+	assert_int_equal(unit_used(&u), 4);
 	rte_pktmbuf_free(u.pkts[3]);
 	assert_int_equal(virtq_drain(u.q), 0); /* control retires as the owner does */
-	assert_int_equal(u.used->idx, 6);
+	assert_int_equal(unit_used(&u), 6);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(unit_used_id(&u, i), i);
 	rte_pktmbuf_free(u.pkts[0]);
@@ -76,7 +76,7 @@ a_loan_of_many_buffers_is_done_when_its_last_mbuf_is(void **state)
 		unit_assert_frame(u.pkts[0], 5000, n);
 		if (n > VIRTQ_SEGS_MAX) {
 			assert_int_equal(virtq_loans(u.q), 0);
-			assert_int_equal(u.used->idx, 1);
+			assert_int_equal(unit_used(&u), 1);
 			rte_pktmbuf_free(u.pkts[0]);
 			unit_close(&u);
 			continue;
@@ -91,7 +91,7 @@ a_loan_of_many_buffers_is_done_when_its_last_mbuf_is(void **state)
 			m = next;
 		}
 		assert_int_equal(virtq_drain(u.q), 0);
-		assert_int_equal(u.used->idx, 1);
+		assert_int_equal(unit_used(&u), 1);
 		unit_close(&u);
 	}
 }
@@ -119,7 +119,7 @@ a_clone_or_a_second_reference_keeps_the_loan(void **state)
 	}
 	rte_pktmbuf_free(u.pkts[1]);
 	assert_int_equal(virtq_drain(u.q), 0);
-	assert_int_equal(u.used->idx, 2);
+	assert_int_equal(unit_used(&u), 2);
 	unit_close(&u);
 }
 
@@ -172,7 +172,7 @@ a_cap_of_zero_never_lends(void **state)
 	unit_send(&u, 0, 60000, 1);
 	assert_int_equal(unit_pull(&u, 32), 1);
 	unit_assert_frame(u.pkts[0], 60000, 1);
-	assert_int_equal(u.used->idx, 1);
+	assert_int_equal(unit_used(&u), 1);
 	rte_pktmbuf_free(u.pkts[0]);
 	unit_close(&u);
 }
@@ -245,7 +245,7 @@ frames_are_dropped_only_when_no_pool_can_help(void **state)
 	assert_int_equal(virtq_pull_burst(u.q, last, 4), 1);
 	unit_assert_frame(last[0], 60, 6);
 	assert_int_equal(unit_drops(&u, STATS_DROP_NO_MBUF), 2);
-	assert_int_equal(u.used->idx, 8);
+	assert_int_equal(unit_used(&u), 8);
 	rte_pktmbuf_free(last[0]);
 	rte_pktmbuf_free_bulk(u.pkts, 4);
 	give_back(unit_data, data, n_data);
@@ -265,12 +265,12 @@ a_stopped_ring_rewinds_to_its_oldest_loan(void **state)
 	for (int i = 0; i < 5; i++)
 		unit_send(&u, i, i == 0 || i == 4 ? 60 : 1000, i);
 	assert_int_equal(unit_pull(&u, 32), 5);
-	assert_int_equal(virtq_base(u.q), 65535);
+	assert_int_equal(virtq_base(u.q), unit_base(&u, 65535));
 	rte_pktmbuf_free(u.pkts[1]);
 	rte_pktmbuf_free(u.pkts[3]);
 	assert_int_equal(virtq_drain(u.q), 2);
-	assert_int_equal(virtq_base(u.q), 0);
-	assert_int_equal(u.used->idx, 0);
+	assert_int_equal(virtq_base(u.q), unit_base(&u, 0));
+	assert_int_equal(unit_used(&u), 0);
 
 	/* A successor on the same memory takes the frame on loan, and what follows, again. */
 	next = u;
@@ -282,13 +282,13 @@ a_stopped_ring_rewinds_to_its_oldest_loan(void **state)
 		unit_assert_frame(next.pkts[i], i == 2 ? 60 : 1000, 2 + i);
 	rte_pktmbuf_free_bulk(next.pkts, 3);
 	assert_int_equal(virtq_drain(next.q), 0);
-	assert_int_equal(next.used->idx, 3);
+	assert_int_equal(unit_used(&next), 3);
 
 	/* The late free of the first incarnation's loan touches neither ring nor successor. */
 	assert_false(virtq_destroy(u.q));
 	rte_pktmbuf_free(u.pkts[2]);
 	assert_true(virtq_destroy(u.q));
-	assert_int_equal(next.used->idx, 3);
+	assert_int_equal(unit_used(&next), 3);
 	rte_pktmbuf_free(u.pkts[0]);
 	rte_pktmbuf_free(u.pkts[4]);
 	unit_close(&next);
@@ -327,7 +327,7 @@ a_view_is_held_by_its_loans_only(void **state)
 	rte_pktmbuf_free(old_loan);
 	struct rte_mbuf *none[1];
 	assert_int_equal(virtq_pull_burst(u.q, none, 1), 0);
-	assert_int_equal(u.used->idx, 2);
+	assert_int_equal(unit_used(&u), 2);
 	assert_int_equal(virtq_reap(u.q), 0);
 	assert_int_equal(u.gen->refcnt, 1);
 	rte_pktmbuf_free(u.pkts[0]);
@@ -349,7 +349,7 @@ completions_that_wait_move_with_the_ring(void **state)
 	for (int i = 0; i < 3; i++)
 		unit_send(&u, 40 + i, i == 0 ? 1000 : 60, i);
 	assert_int_equal(unit_pull(&u, 32), 3);
-	assert_int_equal(u.used->idx, 0);
+	assert_int_equal(unit_used(&u), 0);
 	moved = u.addrs;
 	for (int k = 1; k <= 2; k++) {
 		moved.used = unit_at(u.gen, A_GPA + 0x100000 * k);
@@ -368,7 +368,7 @@ completions_that_wait_move_with_the_ring(void **state)
 	assert_int_equal(used->flags, SPLIT_USED_F_NO_NOTIFY);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(used->ring[2 * i], 40 + i);
-	assert_int_equal(u.used->idx, 0);
+	assert_int_equal(unit_used(&u), 0);
 	unit_close(&u);
 }
 
@@ -385,7 +385,9 @@ main(void)
 		cmocka_unit_test(frames_are_dropped_only_when_no_pool_can_help),
 		cmocka_unit_test(a_stopped_ring_rewinds_to_its_oldest_loan),
 		cmocka_unit_test(a_view_is_held_by_its_loans_only),
+	};
+	const struct CMUnitTest split_tests[] = {
 		cmocka_unit_test(completions_that_wait_move_with_the_ring),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests) + UNIT_RUN(split_tests, false);
 }

@@ -59,10 +59,10 @@ one_burst_notifies_once_unless_the_flag_says_no(void **state)
 	call_open(&u, &c);
 	burst(&u, 5);
 	assert_int_equal(calls(&c), 1);
-	u.avail->flags = SPLIT_AVAIL_F_NO_INTERRUPT;
+	unit_interrupts(&u, false);
 	burst(&u, 5);
 	assert_int_equal(calls(&c), 0);
-	u.avail->flags = 0;
+	unit_interrupts(&u, true);
 	assert_int_equal(unit_pull(&u, 32), 0); /* nothing completed, nothing to tell */
 	assert_int_equal(calls(&c), 0);
 	call_close(&u, &c);
@@ -101,22 +101,20 @@ the_event_index_decides_over_the_whole_index_space(void **state)
 	u.params.base = 65520;
 	unit_start(&u);
 	call_open(&u, &c);
-	uint16_t *used_event = &u.avail->ring[RING];
 	for (int i = 0; i < 12; i++) {
-		uint16_t used = u.used->idx;
+		uint16_t used = unit_used(&u);
 		/* The guest wants to know when entry used + 2 is there: the third one. */
-		*used_event = used + 2;
-		u.avail->flags = SPLIT_AVAIL_F_NO_INTERRUPT; /* ignored with EVENT_IDX (2.7.7.2) */
+		unit_interrupt_at(&u, used + 2);
 		burst(&u, 2);
 		assert_int_equal(calls(&c), 0);
 		burst(&u, 2);
 		assert_int_equal(calls(&c), 1);
 		burst(&u, 2);
 		assert_int_equal(calls(&c), 0);
-		*used_event = u.used->idx - 1; /* passed already */
+		unit_interrupt_at(&u, unit_used(&u) - 1); /* passed already */
 		burst(&u, 2);
 		assert_int_equal(calls(&c), 0);
-		*used_event = u.used->idx;
+		unit_interrupt_at(&u, unit_used(&u));
 		burst(&u, 1);
 		assert_int_equal(calls(&c), 1);
 	}
@@ -152,7 +150,7 @@ a_full_eventfd_does_not_stop_a_burst(void **state)
 	call_open(&u, &c);
 	assert_int_equal(eventfd_write(c.fd, UINT64_MAX - 1), 0);
 	burst(&u, 3);
-	assert_int_equal(u.used->idx, 3);
+	assert_int_equal(unit_used(&u), 3);
 	call_close(&u, &c);
 	unit_close(&u);
 }
@@ -214,8 +212,10 @@ main(void)
 		cmocka_unit_test(the_event_index_decides_over_the_whole_index_space),
 		cmocka_unit_test(retired_loans_notify_too),
 		cmocka_unit_test(a_full_eventfd_does_not_stop_a_burst),
+	};
+	const struct CMUnitTest split_tests[] = {
 		cmocka_unit_test(a_polled_ring_asks_for_no_kicks_by_flag),
 		cmocka_unit_test(a_polled_ring_is_not_kicked_with_event_idx_either),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests) + UNIT_RUN(split_tests, false);
 }

@@ -19,9 +19,18 @@
 struct virtq_view {
 	/* Immutable. */
 	struct gmem_gen *gen;
-	const struct split_desc *desc;
-	struct split_avail *avail;
-	struct split_used *used;
+	union {
+		const struct split_desc *desc;
+		struct packed_desc *ring;
+	};
+	union {
+		struct split_avail *avail;
+		struct packed_event *driver;
+	};
+	union {
+		struct split_used *used;
+		struct packed_event *device;
+	};
 	uint32_t seq; /* tells views apart, also when an address is used again */
 
 	/* Owner writes, control reads (virtq_reap): frames on loan out of gen. */
@@ -35,11 +44,41 @@ struct virtq_view {
 struct loan_slot {
 	struct rte_mbuf_ext_shared_info shinfo; /* refcnt: mbufs attached */
 	uint32_t done;				/* last freer: 1 with release */
-	uint16_t avail_idx;			/* owner: position in the ring */
+	uint16_t avail_idx;			/* owner: where in the ring, as next_avail */
 	uint16_t n_mbufs;			/* owner: what counts against loan_cap */
 	struct virtq_view *view;		/* owner */
 } BASE_CACHE_ALIGNED;
 static_assert(sizeof(struct loan_slot) == RTE_CACHE_LINE_SIZE, "one line per loan");
+
+/* Packed: a chain that was taken, at its first descriptor's position. */
+struct packed_chain {
+	uint16_t id;	 /* of the buffer */
+	uint16_t n_ring; /* descriptors of the ring */
+};
+
+/* Packed: what a used descriptor says of one chain, or of many in a row (IN_ORDER). */
+struct packed_used {
+	uint16_t id;
+	uint16_t n_ring; /* how far the next one is from it */
+	uint32_t len;	 /* bytes written */
+};
+
+/* Used descriptors that are published by one store. */
+#define PACKED_BATCH 504
+/* Chains of one frame at most: those of 64 KiB in buffers of 257 bytes. */
+#define PACKED_MERGE_MAX 256
+static_assert(PACKED_MERGE_MAX + BASE_BURST <= PACKED_BATCH, "a frame is published at once");
+
+/* What differs between the ring formats, beside the bursts. */
+struct ring_format {
+	uint16_t (*pull)(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+	uint16_t (*push)(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+	bool (*valid)(const struct virtq_params *params, const struct virtq_addrs *addrs);
+	int (*init)(struct virtq *q, const struct virtq_params *params); /* memory of its own */
+	void (*start)(struct virtq *q, const struct virtq_params *params, struct virtq_view *view);
+	void (*view_start)(struct virtq *q, struct virtq_view *view);
+	void (*publish)(struct virtq *q, const struct virtq_view *view, uint16_t upto);
+};
 
 struct virtq {
 	/* Control writes at any time, owner reads once a burst. */
@@ -49,14 +88,19 @@ struct virtq {
 	bool enabled;
 
 	/* Immutable after virtq_create. */
-	bool indirect, event_idx, mergeable;
+	bool indirect, event_idx, mergeable, packed, in_order;
 	uint8_t hdr_len;
 	uint64_t offloads; /* pull: that the guest may ask for; push: that it can do itself */
 	uint16_t copy_max; /* frames up to this many bytes are copied */
 	uint16_t used_off; /* used index minus avail index of the same frame */
 	uint32_t size, mask;
 	uint16_t (*burst)(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
-	uint16_t *heads; /* pull: avail entries taken, [size] */
+	const struct ring_format *format;
+	union { /* pull: what was taken, [size] */
+		uint16_t *heads;
+		struct packed_chain *chains;
+	};
+	struct packed_used *batch; /* packed: to be published, [PACKED_BATCH] */
 	struct loan_slot *slots;
 	struct chain_seg *segs; /* scratch of the burst, [n_scratch] */
 	uint32_t n_segs_max;	/* pieces of one chain: more are cut off */
@@ -68,13 +112,17 @@ struct virtq {
 	struct stats_port *stats;
 	struct stats_queue *queue;
 
-	/* Owner. Indices are free running and wrap at 65536. */
-	uint16_t next_avail BASE_CACHE_ALIGNED; /* next avail entry to take */
-	uint16_t avail_seen;			/* the guest's avail index when last read */
-	uint16_t done_avail;	       /* completions before this avail index are published */
-	uint32_t view_seq;	       /* of the view used last */
-	uint32_t hint;		       /* gmem_range */
-	uint32_t loan_head, loan_tail; /* slots in use, in avail order: [tail, head) */
+	/*
+	 * Owner. Where in the ring: split: a free running index that wraps at 65536; packed: a
+	 * place (packed_layout.h).
+	 */
+	uint16_t next_avail BASE_CACHE_ALIGNED; /* next to take */
+	uint16_t done_avail;			/* completions before this are published */
+	uint16_t avail_seen;			/* split: avail index when last read */
+	uint16_t n_batch;			/* packed: in batch */
+	uint32_t view_seq;			/* of the view used last */
+	uint32_t hint;				/* gmem_range */
+	uint32_t loan_head, loan_tail;		/* slots in use: [tail, head) */
 	uint32_t n_loan_mbufs;
 	enum virtq_dir dir;
 
@@ -83,19 +131,26 @@ struct virtq {
 	uint32_t next_seq;
 };
 
+extern const struct ring_format split_format, packed_format;
+
 uint16_t split_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 uint16_t split_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t packed_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+uint16_t packed_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+
+/* A burst met a fault. Where a memory file was truncated, that is the cause: zeroes were read. */
+void virtq_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault);
+/* First burst under a view. */
+void virtq_view_start_slow(struct virtq *q, struct virtq_view *view);
 
 /* The current view for this burst, made ready if it is new. */
-void split_view_start_slow(struct virtq *q, struct virtq_view *view);
-
 static __rte_always_inline struct virtq_view *
 virtq_view_get(struct virtq *q)
 {
 	/* Acquire: pairs with the release store in virtq_create and virtq_remap. */
 	struct virtq_view *view = __atomic_load_n(&q->view, __ATOMIC_ACQUIRE);
 	if (unlikely(view->seq != q->view_seq))
-		split_view_start_slow(q, view);
+		virtq_view_start_slow(q, view);
 	return view;
 }
 

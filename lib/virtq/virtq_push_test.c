@@ -59,12 +59,12 @@ static void
 one_chain(struct unit *u, uint64_t gpa, uint32_t len, uint32_t room, uint32_t n, bool indirect,
 	uint32_t seg_len)
 {
-	uint16_t used = u->used->idx;
+	uint16_t used = unit_used(u);
 	struct posted p = post(u, len % RING, gpa, room, n, indirect);
 	struct rte_mbuf *m = unit_mbuf(len, len + n, seg_len);
 
 	assert_int_equal(virtq_push_burst(u->q, &m, 1), 1);
-	assert_int_equal(u->used->idx, (uint16_t)(used + 1));
+	assert_int_equal(unit_used(u), (uint16_t)(used + 1));
 	assert_landed(u, &p, 1, used, len, len + n);
 	u->brk = BUF_GPA;
 }
@@ -128,13 +128,13 @@ a_mergeable_frame_spreads_over_as_many_chains_as_it_takes(void **state)
 		for (uint32_t len = 60; len <= 65535; len = len < 4000 ? len + 97 : len * 2 - 11) {
 			/* Buffers of 1526 bytes: direct alone, direct in two, indirect in three. */
 			uint32_t n = 0, room = 0;
-			uint16_t used = u.used->idx;
+			uint16_t used = unit_used(&u);
 			uint64_t gpa = BUF_GPA + 0x10000;
 			for (; room < NETHDR_LEN + len; n++, room += 1526)
 				p[n] = post(&u, 2 * n, gpa + n * 2048, 1526, shape + 1, shape == 2);
 			struct rte_mbuf *m = unit_mbuf(len, len, 1000);
 			assert_int_equal(virtq_push_burst(u.q, &m, 1), 1);
-			assert_int_equal(u.used->idx, (uint16_t)(used + n));
+			assert_int_equal(unit_used(&u), (uint16_t)(used + n));
 			assert_landed(&u, p, n, used, len, len);
 			u.brk = BUF_GPA;
 		}
@@ -155,7 +155,7 @@ a_mergeable_frame_that_does_not_fit_consumes_nothing(void **state)
 	pkts[0] = unit_mbuf(4000, 1, 2048);
 	assert_int_equal(virtq_push_burst(u.q, pkts, 1), 0);
 	assert_int_equal(unit_drops(&u, STATS_DROP_RING_FULL), 1);
-	assert_int_equal(u.used->idx, 0);
+	assert_int_equal(unit_used(&u), 0);
 
 	/* In a burst a smaller one behind it still goes; another chain completes the big one. */
 	p[3] = post(&u, 3, BUF_GPA + 4096 * 3, 1000, 1, false);
@@ -163,7 +163,7 @@ a_mergeable_frame_that_does_not_fit_consumes_nothing(void **state)
 	pkts[1] = unit_mbuf(4000, 3, 2048);
 	pkts[2] = unit_mbuf(2000, 4, 2048);
 	assert_int_equal(virtq_push_burst(u.q, pkts, 3), 2);
-	assert_int_equal(u.used->idx, 4);
+	assert_int_equal(unit_used(&u), 4);
 	assert_landed(&u, &p[0], 1, 0, 900, 2);
 	assert_landed(&u, &p[1], 3, 1, 2000, 4);
 	assert_int_equal(unit_drops(&u, STATS_DROP_RING_FULL), 2);
@@ -216,7 +216,7 @@ a_burst_fills_chains_in_order_over_the_index_wrap(void **state)
 	u.params.base = 65500;
 	unit_start(&u);
 	for (int round = 0; round < 3; round++) {
-		uint16_t used = u.used->idx;
+		uint16_t used = unit_used(&u);
 		for (uint32_t i = 0; i < BASE_BURST; i++) {
 			p[i] = post(&u, BASE_BURST - i, BUF_GPA + 2048 * i, 1526, 1, false);
 			pkts[i] = unit_mbuf(64 + i, i, 2048);
@@ -225,8 +225,8 @@ a_burst_fills_chains_in_order_over_the_index_wrap(void **state)
 		for (uint32_t i = 0; i < BASE_BURST; i++)
 			assert_landed(&u, &p[i], 1, used + i, 64 + i, i);
 	}
-	assert_int_equal(u.used->idx, (uint16_t)(65500 + 3 * BASE_BURST));
-	assert_int_equal(virtq_base(u.q), (uint16_t)(65500 + 3 * BASE_BURST));
+	assert_int_equal(unit_used(&u), (uint16_t)(65500 + 3 * BASE_BURST));
+	assert_int_equal(virtq_base(u.q), unit_base(&u, (uint16_t)(65500 + 3 * BASE_BURST)));
 	unit_close(&u);
 }
 
@@ -251,7 +251,7 @@ a_loan_goes_from_guest_to_guest_with_one_copy(void **state)
 	assert_int_equal(*unit_at(b.gen, BUF_GPA + NETHDR_LEN + VIRTQ_SNAPSHOT),
 		(uint8_t)~unit_byte(0, VIRTQ_SNAPSHOT));
 	assert_int_equal(unit_pull(&a, 32), 0);
-	assert_int_equal(a.used->idx, 32);
+	assert_int_equal(unit_used(&a), 32);
 	unit_close(&a);
 	unit_close(&b);
 }
@@ -299,5 +299,5 @@ main(void)
 		cmocka_unit_test(a_frame_that_others_still_hold_is_not_freed_under_them),
 		cmocka_unit_test(a_loan_goes_from_guest_to_guest_with_one_copy),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests);
 }

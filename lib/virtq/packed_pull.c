@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pull from a packed ring. */
+#include "packed_ring.h"
+#include "pull_burst.h"
+
+/* A chain that has more descriptors in the ring: where it ends is known only when it is walked. */
+static __rte_noinline enum virtq_fault
+take_chain_slow(struct virtq *q, const struct virtq_view *view, uint16_t place, uint32_t room,
+	struct desc d, struct take *take, uint32_t i)
+{
+	const struct chain_rules rules = pull_rules(q, view, true);
+	struct desc last;
+	uint32_t n_ring;
+	enum virtq_fault fault;
+
+	fault = packed_chain_walk(&rules, packed_pos(place), room, d, &take->chain, &last, &n_ring);
+	if (fault != VIRTQ_FAULT_NONE)
+		return fault;
+	walk_end(take, &take->taken[i]);
+	/* 2.8.6: the last descriptor has the id of the buffer. */
+	q->chains[packed_pos(place)] = (struct packed_chain){ desc_tag(last), n_ring };
+	return VIRTQ_FAULT_NONE;
+}
+
+/*
+ * First pass: copy the first descriptors of up to n chains, prefetch what they point to. Returns
+ * how many are there and good; *end is behind them, and the next one has *fault.
+ */
+static __rte_always_inline uint32_t
+take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct take *take,
+	uint16_t *end, enum virtq_fault *fault)
+{
+	const struct chain_rules rules = pull_rules(q, view, true);
+	uint32_t hint = q->hint, room = packed_room(q), i;
+	uint16_t place = q->next_avail;
+
+	take->walks = 0;
+	take->walked = false;
+	for (i = 0; i < n; i++) {
+		struct packed_chain *c = &q->chains[packed_pos(place)];
+		struct desc d;
+
+		if (!packed_desc_take(rules.ring, place, &d))
+			break;
+		if (unlikely(room == 0)) {
+			/* Taken before, and not completed. */
+			*fault = VIRTQ_FAULT_AVAIL_INDEX;
+			break;
+		}
+		if (likely(take_single(&rules, d, &take->taken[i], &hint))) {
+			*c = (struct packed_chain){ desc_tag(d), 1 };
+		} else if (desc_flags(d) & DESC_F_NEXT) {
+			if (unlikely(!walk_begin(q, take)))
+				break;
+			*fault = take_chain_slow(q, view, place, room, d, take, i);
+			if (unlikely(*fault != VIRTQ_FAULT_NONE))
+				break;
+		} else {
+			if (desc_flags(d) & DESC_F_INDIRECT)
+				chain_table_prefetch(&rules, d, &hint);
+			take->first[i] = d;
+			take->walks |= UINT32_C(1) << i;
+			*c = (struct packed_chain){ desc_tag(d), 1 };
+		}
+		place = packed_advance(place, c->n_ring, q->size);
+		room -= c->n_ring;
+	}
+	q->hint = hint;
+	*end = place;
+	return i;
+}
+
+/* A started ring that is disabled: consume and drop; no buffer is looked at. */
+static __rte_noinline void
+pull_discard_slow(struct virtq *q, struct virtq_view *view, uint32_t n, enum virtq_fault *fault)
+{
+	struct take take;
+
+	n = take_burst(q, view, n, &take, &q->next_avail, fault);
+	stats_drop(q->stats, STATS_DROP_RX_DISABLED, n);
+}
+
+static __rte_always_inline uint32_t
+pull_some(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, uint32_t n,
+	const uint32_t hdr_len, enum virtq_fault *fault)
+{
+	uint16_t end;
+	struct take take;
+
+	n = take_burst(q, view, n, &take, &end, fault);
+	if (n == 0)
+		return 0;
+	return pull_frames(q, view, &take, n, &q->next_avail, pkts, hdr_len, fault, true);
+}
+
+static __rte_always_inline uint16_t
+pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t hdr_len)
+{
+	enum virtq_fault fault = VIRTQ_FAULT_NONE;
+	struct virtq_view *view = virtq_view_get(q);
+	uint32_t n_out = 0;
+
+	loan_retire(q);
+	if (unlikely(virtq_broken(q)))
+		return 0;
+	n = RTE_MIN(n, BASE_BURST);
+	if (likely(__atomic_load_n(&q->enabled, __ATOMIC_RELAXED)))
+		n_out = pull_some(q, view, pkts, n, hdr_len, &fault);
+	else
+		pull_discard_slow(q, view, n, &fault);
+	packed_publish(q, view, loan_oldest(q));
+	if (unlikely(fault != VIRTQ_FAULT_NONE))
+		virtq_break_slow(q, view, fault);
+	return n_out;
+}
+
+uint16_t
+packed_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	return q->hdr_len == NETHDR_LEN ? pull_burst(q, pkts, n, NETHDR_LEN)
+					: pull_burst(q, pkts, n, NETHDR_LEN_LEGACY);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What pulling from a split and from a packed ring share: passes over the burst, so
+ * that what one fetches from memory is there when the next one needs it: copy and translate first
+ * descriptors (the format's own pass); walk chains, where there are any; make frames. `packed` is a
+ * constant in each caller.
+ */
+#ifndef VIRTQ_PULL_BURST_H
+#define VIRTQ_PULL_BURST_H
+
+#include <rte_prefetch.h>
+
+#include "pull_frame.h"
+
+/* A chain that was taken, header and frame. */
+struct taken {
+	union {
+		uint8_t *data;		/* n_segs == 1: where it lies */
+		struct chain_seg *segs; /* else its pieces, in the queue's scratch */
+	};
+	uint32_t len;	 /* LEN_CUT: longer than any frame */
+	uint32_t n_segs; /* 0: not walked yet, or empty */
+};
+#define LEN_CUT UINT32_MAX
+
+/* A burst between its passes. */
+struct take {
+	struct taken taken[BASE_BURST];
+	struct desc first[BASE_BURST]; /* of those that are to be walked */
+	uint32_t walks;		       /* bit i: chain i is to be walked */
+	bool walked;		       /* chain is in use */
+	struct chain chain; /* scratch of the burst; `segs` is where the free part begins */
+};
+static_assert(BASE_BURST <= 32, "bits of walks");
+
+static __rte_always_inline struct chain_rules
+pull_rules(const struct virtq *q, const struct virtq_view *view, const bool packed)
+{
+	struct chain_rules rules = {
+		.gen = view->gen, .size = q->size, .write_flag = 0, .indirect = q->indirect
+	};
+
+	if (packed)
+		rules.ring = view->ring;
+	else
+		rules.table = view->desc;
+	return rules;
+}
+
+/* First pass: a chain of one descriptor, if that is what it is. Prefetches. */
+static __rte_always_inline bool
+take_single(const struct chain_rules *rules, struct desc d, struct taken *t, uint32_t *hint)
+{
+	uint64_t contiguous;
+
+	t->len = desc_len(d);
+	t->n_segs = 0;
+	if (unlikely((desc_flags(d) & DESC_F_SHAPE) != 0))
+		return false;
+	t->data = gmem_range(rules->gen, d.addr, t->len, &contiguous, hint);
+	if (unlikely(t->data == NULL || contiguous != t->len))
+		return false;
+	rte_prefetch0(t->data);
+	rte_prefetch0(t->data + RTE_CACHE_LINE_SIZE);
+	t->n_segs = 1;
+	return true;
+}
+
+/* Is there scratch and budget for one more chain? false: the burst ends before it. */
+static __rte_always_inline bool
+walk_begin(struct virtq *q, struct take *take)
+{
+	struct chain *chain = &take->chain;
+
+	if (!take->walked) {
+		*chain = (struct chain){ .segs = q->segs,
+			.n_segs_max = q->n_segs_max,
+			.len_max = q->hdr_len + VIRTQ_FRAME_MAX,
+			.hint = q->hint };
+		take->walked = true;
+	}
+	chain->n_segs = chain->len = 0;
+	chain->cut = false;
+	return q->segs + q->n_scratch - chain->segs >= q->n_segs_max &&
+	       chain->n_descs <= VIRTQ_BURST_DESCS;
+}
+
+static __rte_always_inline void
+walk_end(struct take *take, struct taken *t)
+{
+	struct chain *chain = &take->chain;
+
+	t->len = unlikely(chain->cut) ? LEN_CUT : chain->len;
+	t->n_segs = chain->n_segs;
+	t->segs = chain->segs;
+	for (uint32_t s = 0; s < RTE_MIN(chain->n_segs, 2U); s++)
+		rte_prefetch0(chain->segs[s].data);
+	if (t->n_segs == 1)
+		t->data = chain->segs[0].data;
+	chain->segs += chain->n_segs;
+}
+
+/*
+ * Second pass, where there are chains of more than one descriptor: walk them, one after the other
+ * into the scratch. Returns how many frames the burst has now: it ends before
+ * a fault, and when the scratch or the budget is used up.
+ */
+static __rte_noinline uint32_t
+walk_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct take *take,
+	enum virtq_fault *fault, const bool packed)
+{
+	const struct chain_rules rules = pull_rules(q, view, packed);
+
+	for (uint32_t walks = take->walks; walks != 0; walks &= walks - 1) {
+		uint32_t i = rte_bsf32(walks), n_ring;
+		struct desc last;
+		enum virtq_fault one;
+
+		if (unlikely(!walk_begin(q, take))) {
+			*fault = VIRTQ_FAULT_NONE; /* the next burst meets it again */
+			n = i;
+			break;
+		}
+		/* In a packed ring those of more descriptors were walked by the first pass. */
+		one = packed ? packed_chain_walk(
+				       &rules, 0, 1, take->first[i], &take->chain, &last, &n_ring)
+			     : split_chain_walk(&rules, take->first[i], &take->chain);
+		if (unlikely(one != VIRTQ_FAULT_NONE)) {
+			*fault = one;
+			n = i;
+			break;
+		}
+		walk_end(take, &take->taken[i]);
+	}
+	if (take->walked)
+		q->hint = take->chain.hint;
+	return n;
+}
+
+/* hdr_len is a constant in each caller. */
+static __rte_always_inline struct rte_mbuf *
+pull_one(struct pull *p, const struct taken *t, uint16_t avail_idx, const uint32_t hdr_len)
+{
+	if (unlikely(t->n_segs != 1))
+		return pull_scattered(p, t->segs, t->n_segs, t->len, avail_idx);
+
+	struct chain_seg seg = { t->data + hdr_len, t->len - hdr_len };
+	return pull_frame(p, nethdr_load(t->data), &seg, 1, seg.len, avail_idx);
+}
+
+/*
+ * The later passes over n chains from *place on, which is moved behind what was consumed. Returns
+ * how many frames came of them.
+ */
+static __rte_always_inline uint32_t
+pull_frames(struct virtq *q, struct virtq_view *view, struct take *take, uint32_t n,
+	uint16_t *place, struct rte_mbuf **pkts, const uint32_t hdr_len, enum virtq_fault *fault,
+	const bool packed)
+{
+	uint32_t n_out = 0;
+	struct pull p;
+
+	if (unlikely(take->walks != 0))
+		n = walk_burst(q, view, n, take, fault, packed);
+	pull_start(&p, q, view, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (unlikely(take->taken[i].len < hdr_len)) {
+			/* Comes before one that a pass above met. */
+			*fault = VIRTQ_FAULT_SHORT_HEADER;
+			break;
+		}
+		p.n_left = n - i;
+		struct rte_mbuf *m = pull_one(&p, &take->taken[i], *place, hdr_len);
+		if (likely(m != NULL))
+			pkts[n_out++] = m;
+		*place = packed ? packed_advance(
+					  *place, q->chains[packed_pos(*place)].n_ring, q->size)
+				: *place + 1;
+	}
+	pull_end(&p, n_out);
+	return n_out;
+}
+
+#endif

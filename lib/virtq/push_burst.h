@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Push into a ring: one copy from the mbufs' segments into guest buffers. Two passes: the
+ * first copies and translates descriptors and prefetches the buffers (the format's own), the second
+ * copies frames. Nothing that a frame wrote is visible before its used entries are published, so
+ * a frame for which the buffers do not suffice leaves no trace. `packed` is a constant in each
+ * caller.
+ */
+#ifndef VIRTQ_PUSH_BURST_H
+#define VIRTQ_PUSH_BURST_H
+
+#include <rte_prefetch.h>
+
+#include "mbuf_batch.h"
+#include "packed_ring.h"
+#include "push_frame.h"
+#include "split_ring.h"
+
+/* A chain that is there: its first descriptor, and the buffer if that descriptor is all. */
+struct offered {
+	uint8_t *data; /* NULL: to be walked */
+	struct desc desc;
+	uint16_t head; /* split */
+};
+
+/* How far the burst is. */
+struct push_at {
+	uint32_t pos;	/* chains used so far */
+	uint32_t room;	/* packed: descriptors that the driver may have offered here */
+	uint16_t place; /* packed: of the next one */
+};
+
+struct push {
+	struct virtq *q;
+	const struct virtq_view *view;
+	struct push_at at;
+	uint32_t n_avail;   /* split: chains there are from next_avail on */
+	uint32_t n_looks;   /* split: times that n_avail was too small; the first looks again */
+	uint32_t n_offered; /* copied to offered[] */
+	uint32_t n_descs;   /* walked so far */
+	enum virtq_fault fault;
+	struct offered offered[BASE_BURST];
+};
+
+static __rte_always_inline struct chain_rules
+push_rules(const struct push *p, const bool packed)
+{
+	struct chain_rules rules = { .gen = p->view->gen,
+		.size = p->q->size,
+		.write_flag = DESC_F_WRITE,
+		.indirect = p->q->indirect };
+
+	if (packed)
+		rules.ring = p->view->ring;
+	else
+		rules.table = p->view->desc;
+	return rules;
+}
+
+static __rte_always_inline void
+push_start(struct push *p, struct virtq *q, const struct virtq_view *view)
+{
+	p->q = q;
+	p->view = view;
+	p->at = (struct push_at){ .room = q->size, .place = q->next_avail };
+	p->n_looks = p->n_descs = 0;
+	p->fault = VIRTQ_FAULT_NONE;
+}
+
+/* First pass: where a chain of one descriptor lies, if that is what it is. Prefetches. */
+static __rte_always_inline bool
+offer_single(const struct push *p, struct offered *o, uint32_t *hint)
+{
+	uint64_t contiguous;
+	uint32_t len = desc_len(o->desc);
+
+	o->data = NULL;
+	if (unlikely((desc_flags(o->desc) & DESC_F_SHAPE) != DESC_F_WRITE))
+		return false;
+	o->data = gmem_range(p->view->gen, o->desc.addr, len, &contiguous, hint);
+	if (likely(o->data != NULL)) {
+		rte_prefetch0_write(o->data);
+		rte_prefetch0_write(o->data + RTE_CACHE_LINE_SIZE);
+		if (unlikely(contiguous < len))
+			o->data = NULL;
+	}
+	return true;
+}
+
+/* Chain `pos` of the burst. false: its head is beyond the ring. */
+static __rte_always_inline bool
+split_offer_load(const struct push *p, uint32_t pos, struct offered *o)
+{
+	const struct virtq *q = p->q;
+
+	o->head = split_avail_head(p->view->avail, (q->next_avail + pos) & q->mask);
+	if (unlikely(o->head >= q->size))
+		return false;
+	o->desc = split_desc_load(&p->view->desc[o->head]);
+	return true;
+}
+
+/* The chain at *at. false: there is none, or p->fault. */
+static __rte_always_inline bool
+next_chain(struct push *p, const struct push_at *at, struct offered *o, const bool packed)
+{
+	if (at->pos < p->n_offered) {
+		*o = p->offered[at->pos];
+		return true;
+	}
+	if (packed) {
+		if (!packed_desc_take(p->view->ring, at->place, &o->desc))
+			return false;
+		if (at->room == 0)
+			p->fault = VIRTQ_FAULT_AVAIL_INDEX; /* used in this burst already */
+		return at->room > 0;
+	}
+	if (at->pos >= p->n_avail) {
+		if (p->n_looks++ == 0)
+			p->n_avail = split_avail_count(p->q, p->view, at->pos + 1, &p->fault);
+		if (at->pos >= p->n_avail)
+			return false;
+	}
+	if (!split_offer_load(p, at->pos, o)) {
+		p->fault = VIRTQ_FAULT_HEAD_INDEX;
+		return false;
+	}
+	return true;
+}
+
+/* The `n`th chain of a frame takes len bytes; not published. */
+static __rte_always_inline void
+use_chain(struct push *p, struct push_at *at, uint32_t n, uint16_t id, uint32_t n_ring,
+	uint32_t len, const bool packed)
+{
+	struct virtq *q = p->q;
+
+	if (packed) {
+		q->batch[q->n_batch + n] = (struct packed_used){ id, n_ring, len };
+		at->place = packed_advance(at->place, n_ring, q->size);
+		at->room -= n_ring;
+	} else {
+		split_used_write(
+			p->view->used, (q->next_avail + at->pos + q->used_off) & q->mask, id, len);
+	}
+	at->pos++;
+}
+
+/*
+ * Gather as many chains from *at on as a frame of `need` bytes, header included, takes: one,
+ * or more when they are mergeable. Writes their used entries, which are not
+ * published. Returns the number of chains, or 0 with *reason or p->fault.
+ */
+static uint32_t
+gather_chains(struct push *p, struct push_at *at, struct chain *chain, uint32_t need,
+	enum stats_drop *reason, const bool packed)
+{
+	const struct chain_rules rules = push_rules(p, packed);
+	const uint32_t n_max = packed ? PACKED_MERGE_MAX : UINT32_MAX;
+	const struct virtq *q = p->q;
+	uint32_t n = 0;
+
+	*reason = STATS_DROP_RING_FULL;
+	if (unlikely(p->n_descs > VIRTQ_BURST_DESCS))
+		return 0;
+	chain->len_max = need;
+	chain->n_descs = p->n_descs;
+	do {
+		struct offered o;
+		uint32_t before = chain->len, n_ring = 1;
+		struct desc last;
+
+		if (!next_chain(p, at, &o, packed))
+			return 0;
+		p->fault = packed ? packed_chain_walk(&rules, packed_pos(at->place), at->room,
+					    o.desc, chain, &last, &n_ring)
+				  : split_chain_walk(&rules, o.desc, chain);
+		if (p->fault != VIRTQ_FAULT_NONE)
+			return 0;
+		/* 5.1.6.3.1: a buffer holds at least the header. */
+		if (chain->len == before || chain->len < q->hdr_len) {
+			p->fault = VIRTQ_FAULT_SHORT_HEADER;
+			return 0;
+		}
+		use_chain(p, at, n++, packed ? desc_tag(last) : o.head, n_ring, chain->len - before,
+			packed);
+	} while (chain->len < need && q->mergeable && chain->n_segs < chain->n_segs_max &&
+		 chain->n_descs <= VIRTQ_BURST_DESCS && n < n_max);
+
+	if (likely(chain->len == need))
+		return n;
+	/* Out of budget is as good as out of buffers; the next burst starts afresh. */
+	if (!q->mergeable || chain->n_segs == chain->n_segs_max || n == n_max)
+		*reason = STATS_DROP_TOO_BIG;
+	return 0;
+}
+
+/* A frame that takes more than one descriptor. false: dropped, counted, or p->fault. */
+static __rte_noinline bool
+push_slow(struct push *p, const struct rte_mbuf *m, const bool packed)
+{
+	struct virtq *q = p->q;
+	struct chain chain = { .segs = q->segs, .n_segs_max = q->n_segs_max, .hint = q->hint };
+	enum stats_drop reason;
+	struct push_at at;
+
+	/* Its chains are published at once, and so may what still comes be. */
+	if (packed && unlikely(q->n_batch > PACKED_BATCH - PACKED_MERGE_MAX - BASE_BURST)) {
+		packed_batch_write(q, p->view);
+		p->at.room = q->size;
+	}
+	at = p->at;
+	uint32_t n = gather_chains(p, &at, &chain, q->hdr_len + m->pkt_len, &reason, packed);
+
+	p->n_descs = RTE_MAX(p->n_descs, chain.n_descs);
+	q->hint = chain.hint;
+	if (unlikely(n == 0)) {
+		if (p->fault == VIRTQ_FAULT_NONE)
+			stats_drop(q->stats, reason, 1);
+		return false;
+	}
+	push_scattered(chain.segs, q->hdr_len, n, q->offloads, m);
+	p->at = at;
+	if (packed)
+		q->n_batch += n;
+	return true;
+}
+
+static __rte_always_inline bool
+push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len, const bool packed)
+{
+	struct virtq *q = p->q;
+	const struct offered *o = &p->offered[p->at.pos];
+	uint32_t need = hdr_len + m->pkt_len;
+
+	if (unlikely(p->at.pos >= p->n_offered || o->data == NULL || need > desc_len(o->desc)))
+		return push_slow(p, m, packed);
+
+	push_contiguous(o->data, hdr_len, q->offloads, m);
+	use_chain(p, &p->at, 0, packed ? desc_tag(o->desc) : o->head, 1, need, packed);
+	if (packed)
+		q->n_batch++;
+	return true;
+}
+
+/* Second pass, up to a fault. Returns how many frames reached the guest, once published. */
+static __rte_always_inline uint32_t
+push_frames(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t hdr_len,
+	const bool packed)
+{
+	struct virtq *q = p->q;
+	uint32_t i, n_sent = 0, n_gso = 0;
+	uint64_t bytes = 0;
+
+	for (i = 0; i < n && p->fault == VIRTQ_FAULT_NONE; i++) {
+		uint32_t len = pkts[i]->pkt_len;
+		uint64_t gso = pkts[i]->ol_flags & OFFLOAD_GSO;
+		if (likely(push_one(p, pkts[i], hdr_len, packed))) {
+			n_sent++;
+			bytes += len;
+			n_gso += unlikely(gso != 0);
+		} else if (p->fault != VIRTQ_FAULT_NONE) {
+			break;
+		}
+	}
+	if (unlikely(i < n))
+		stats_drop(q->stats, STATS_DROP_RING_BROKEN, n - i);
+	q->queue->frames += n_sent;
+	q->queue->bytes += bytes;
+	if (unlikely(n_gso > 0))
+		stats_self(q->stats)->tx_gso += n_gso;
+	return n_sent;
+}
+
+/* May the ring be pushed to? Counts. */
+static __rte_always_inline bool
+push_allowed(struct virtq *q, uint16_t n)
+{
+	assert(n <= BASE_BURST);
+	if (unlikely(virtq_broken(q))) {
+		stats_drop(q->stats, STATS_DROP_RING_BROKEN, n);
+		return false;
+	}
+	if (unlikely(!__atomic_load_n(&q->enabled, __ATOMIC_RELAXED))) {
+		stats_drop(q->stats, STATS_DROP_TX_DISABLED, n);
+		return false;
+	}
+	return n > 0;
+}
+
+#endif
