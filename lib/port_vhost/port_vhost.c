@@ -58,7 +58,7 @@ pv_demand(const struct conf_section *cs, unsigned int n_workers, struct port_dem
 	uint32_t loans = 2 * queues * conf_uint(cs, "loan-cap");
 
 	/* Copies live from rx_burst to the end of the worker's pass: port.h leaves them out. */
-	*out = (struct port_demand){ .small = loans,
+	*out = (struct port_demand){ .small = loans + 1, /* pv_announce */
 		.loan = loans,
 		.heap = queues * (2 * virtq_heap_max(VIRTQ_PULL, conf_uint(cs, "loan-cap")) +
 					 virtq_heap_max(VIRTQ_PUSH, 0)) };

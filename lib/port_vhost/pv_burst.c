@@ -5,9 +5,15 @@
 uint16_t
 pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct virtq *q = pv_view_get(&pv_of(port)->views)->rx[queue];
+	struct port_vhost *pv = pv_of(port);
+	struct virtq *q = pv_view_get(&pv->views)->rx[queue];
+	uint16_t n_announced = 0;
 
-	return likely(q != NULL) ? virtq_pull_burst(q, pkts, n) : 0;
+	if (unlikely(q == NULL))
+		return 0;
+	if (unlikely(__atomic_load_n(&pv->announced, __ATOMIC_RELAXED) != NULL))
+		n_announced = pv_announced_slow(pv, queue, pkts);
+	return n_announced + virtq_pull_burst(q, pkts + n_announced, n - n_announced);
 }
 
 static inline uint16_t

@@ -43,6 +43,11 @@ struct pv_slot {
 
 struct port_vhost {
 	struct port port; /* first */
+	/*
+	 * Control puts it there, the worker that takes it NULL: a frame to be received before the
+	 * guest's own. In the line of views.current, which is read with it.
+	 */
+	struct rte_mbuf *announced BASE_CACHE_ALIGNED;
 	struct pv_views views;
 
 	/* Immutable after create. */
@@ -60,6 +65,7 @@ struct port_vhost {
 	uint64_t features;
 	uint64_t mtu; /* NET_SET_MTU; 0: never in this session */
 	struct gmem_gen *gen;
+	struct base_ratelimit announcements;
 	bool node_known;     /* numa_node is of this session's memory */
 	struct event *tick;  /* every PV_TICK_MS, while there is something to watch */
 	struct event *drain; /* while a ring is draining */
@@ -115,6 +121,14 @@ void pv_drain_poll(int fd, short what, void *ctx);
 void pv_zombies_reap(struct port_vhost *pv);
 /* The port goes: end what is leaving without any more waiting. */
 void pv_drain_force(struct port_vhost *pv);
+
+/* pv_announce.c */
+/* A station is here now: a unicast address. */
+void pv_announce(struct port_vhost *pv, const uint8_t mac[6]);
+/* What no worker has taken. */
+void pv_announce_forget(struct port_vhost *pv);
+/* Worker: into pkts[0], if it is still there; returns how many. */
+uint16_t pv_announced_slow(struct port_vhost *pv, uint16_t queue, struct rte_mbuf **pkts);
 
 /* pv_watch.c */
 void pv_watch_tick(int fd, short what, void *ctx);

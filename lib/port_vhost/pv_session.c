@@ -19,6 +19,7 @@ on_disconnected(void *ctx, const char *reason)
 	struct port_vhost *pv = ctx;
 
 	pv_rings_abandon(pv);
+	pv_announce_forget(pv);
 	gmem_gen_unref(pv->gen);
 	pv->gen = NULL;
 	pv->connected = false;
@@ -104,9 +105,7 @@ on_ring_err(void *ctx, uint32_t index, int fd)
 static void
 on_send_rarp(void *ctx, const uint8_t mac[6])
 {
-	struct port_vhost *pv = ctx;
-
-	port_announced(&pv->port, mac);
+	pv_announce(ctx, mac);
 }
 
 static int
