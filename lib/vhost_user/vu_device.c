@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
+
 #include "vu_priv.h"
 
 int
@@ -76,4 +78,38 @@ int
 vu_set_config(struct vhost_user *vu, struct vu_message *msg)
 {
 	return vu_refuse(vu, EPERM, "the configuration space is read-only");
+}
+
+static int
+after_reset(struct vhost_user *vu)
+{
+	vu->s.status = 0;
+	return 0;
+}
+
+/*
+ * The device status of Virtio 1.3, 2.1. FEATURES_OK stays only if SET_FEATURES was
+ * accepted. A ring waits for none of the bits. Zero stops all rings and no more: some
+ * front-ends (QEMU 7.2) ask for their bases after it, and all describe a ring anew before
+ * they start it.
+ */
+int
+vu_set_status(struct vhost_user *vu, struct vu_message *msg)
+{
+	uint64_t status = msg->payload.u64;
+
+	if (status > UINT8_MAX)
+		return vu_refuse(vu, EINVAL, "0x%" PRIx64 " of an 8-bit status", status);
+	if (status == 0)
+		return vu_rings_stop(vu, after_reset);
+	vu->s.status = status;
+	if (!vu->s.features_ok)
+		vu->s.status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	return 0;
+}
+
+int
+vu_get_status(struct vhost_user *vu, struct vu_message *msg)
+{
+	return vu_reply_u64(vu, msg, vu->s.status);
 }

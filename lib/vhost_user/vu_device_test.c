@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The configuration space. */
+/* The configuration space, announcements, the MTU. */
 #include "vu_unit.h"
 
 #define HEAD offsetof(struct vu_device_config, space)
@@ -106,6 +106,34 @@ the_configuration_space_needs_its_protocol_feature(void **state)
 			    "negotiated");
 }
 
+static void
+a_guest_is_announced_by_a_station_s_address_only(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t mac[8] = { 0x52, 0x54, 0, 1, 2, 0xfe, 0xff, 0xff };
+
+	rig_negotiate(rig);
+	assert_int_equal(rig_ask(rig, VU_SEND_RARP, mac, 8, NULL, 0), 0);
+	rig_expect(rig, "rarp 52:54:00:01:02:fe\n");
+	mac[0] = 1;
+	assert_int_equal(rig_ask(rig, VU_SEND_RARP, mac, 8, NULL, 0), 1);
+	memset(mac, 0, 6);
+	assert_int_equal(rig_ask(rig, VU_SEND_RARP, mac, 8, NULL, 0), 1);
+	rig_expect(rig, "");
+}
+
+static void
+the_owner_decides_about_an_mtu(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_negotiate(rig);
+	assert_int_equal(rig_ask_u64(rig, VU_NET_SET_MTU, 1500), 0);
+	rig->mtu_rc = -EINVAL;
+	assert_int_equal(rig_ask_u64(rig, VU_NET_SET_MTU, UINT64_MAX), 1);
+	rig_expect(rig, "mtu 1500\nmtu 18446744073709551615\n");
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int
@@ -116,6 +144,8 @@ main(void)
 		RIG_TEST(a_configuration_space_that_is_not_there_is_an_empty_reply),
 		RIG_TEST(the_configuration_space_cannot_be_written),
 		RIG_TEST(the_configuration_space_needs_its_protocol_feature),
+		RIG_TEST(a_guest_is_announced_by_a_station_s_address_only),
+		RIG_TEST(the_owner_decides_about_an_mtu),
 	};
 	rte_log_set_global_level(RTE_LOG_CRIT);
 	return cmocka_run_group_tests(tests, NULL, NULL);

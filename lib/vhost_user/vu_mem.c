@@ -25,7 +25,7 @@ publish(struct vhost_user *vu)
 	vu->ops->memory(vu->ctx, s->gen);
 	for (uint32_t i = 0; i < vu->n_rings; i++)
 		if (s->rings[i].state == VU_RING_RUNNING &&
-			vu_ring_translate(s->gen, i, &s->rings[i], &moved))
+			vu_ring_translate(vu, s->gen, i, &s->rings[i], &moved))
 			vu->ops->ring_moved(vu->ctx, &moved);
 	gmem_gen_unref(old);
 	return vu_rings_try_start(vu);
@@ -42,7 +42,7 @@ change_map(struct vhost_user *vu, struct gmem_gen *gen)
 	vu_stops_begin(vu, publish);
 	for (uint32_t i = 0; i < vu->n_rings; i++) {
 		if (s->rings[i].state != VU_RING_RUNNING ||
-			vu_ring_translate(gen, i, &s->rings[i], &moved))
+			vu_ring_translate(vu, gen, i, &s->rings[i], &moved))
 			continue;
 		log_limited(&vu->log_error, NOTICE,
 			"port %s: ring %u pauses: the new memory map lacks its pages", vu->name, i);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of messages, its dispatch, and the messages that negotiate.
+ * Dispatch of messages, by the table of vu_messages.h.
  *
  * A message that cannot be accepted is answered with an error where the
  * front-end asked for an answer that can carry one (REPLY_ACK); otherwise the
@@ -11,142 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vu_priv.h"
+#include "vu_messages.h"
 
-#define PROTOCOL_FEATURES                                                                          \
-	(RTE_BIT64(VU_PROTOCOL_F_MQ) | RTE_BIT64(VU_PROTOCOL_F_RARP) |                             \
-		RTE_BIT64(VU_PROTOCOL_F_REPLY_ACK) | RTE_BIT64(VU_PROTOCOL_F_NET_MTU) |            \
-		RTE_BIT64(VU_PROTOCOL_F_CONFIG) | RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
-
-#define OFFERED(vu, bit)    (((vu)->features & RTE_BIT64(bit)) != 0)
 #define NEGOTIATED(vu, bit) (((vu)->s.protocol_features & RTE_BIT64(bit)) != 0)
-
-static int
-get_features(struct vhost_user *vu, struct vu_message *msg)
-{
-	return vu_reply_u64(vu, msg, vu->features);
-}
-
-/*
- * QEMU repeats this for each queue pair, while rings of the pairs before it
- * run; so the same set must be accepted at any time, and only then.
- */
-static int
-set_features(struct vhost_user *vu, struct vu_message *msg)
-{
-	struct vu_session *s = &vu->s;
-	uint64_t features = msg->payload.u64;
-	bool changed = !s->has_features || features != s->features;
-
-	if ((features & ~vu->features) != 0)
-		return vu_refuse(vu, EINVAL, "features 0x%" PRIx64 " were not offered",
-			features & ~vu->features);
-	if (changed && vu_rings_any_running(vu))
-		return vu_refuse(vu, EBUSY, "features change while a ring runs");
-	s->has_features = true;
-	s->features = features;
-	if (changed)
-		vu->ops->features(vu->ctx, features);
-	return vu_rings_try_start(vu);
-}
-
-static int
-get_protocol_features(struct vhost_user *vu, struct vu_message *msg)
-{
-	if (!OFFERED(vu, VHOST_USER_F_PROTOCOL_FEATURES))
-		return vu_refuse(vu, EPROTO, "VHOST_USER_F_PROTOCOL_FEATURES was not offered");
-	return vu_reply_u64(vu, msg, PROTOCOL_FEATURES);
-}
-
-static int
-set_protocol_features(struct vhost_user *vu, struct vu_message *msg)
-{
-	uint64_t features = msg->payload.u64;
-
-	if (!OFFERED(vu, VHOST_USER_F_PROTOCOL_FEATURES))
-		return vu_refuse(vu, EPROTO, "VHOST_USER_F_PROTOCOL_FEATURES was not offered");
-	if ((features & ~PROTOCOL_FEATURES) != 0)
-		return vu_refuse(vu, EINVAL, "protocol features 0x%" PRIx64 " were not offered",
-			features & ~PROTOCOL_FEATURES);
-	vu->s.protocol_features = features;
-	return 0;
-}
-
-/* A connection is owned by whoever made it; nothing depends on the order. */
-static int
-set_owner(struct vhost_user *vu, struct vu_message *msg)
-{
-	return 0;
-}
-
-static int
-after_reset_owner(struct vhost_user *vu)
-{
-	return 0;
-}
-
-/*
- * Deprecated. Who still sends it expects that its memory is left alone
- * afterwards, so rings are stopped, not only disabled; all else is kept.
- */
-static int
-reset_owner(struct vhost_user *vu, struct vu_message *msg)
-{
-	vu_stops_begin(vu, after_reset_owner);
-	for (uint32_t i = 0; i < vu->n_rings; i++) {
-		vu->s.rings[i].has_kick = false;
-		vu->s.rings[i].enabled = false;
-		if (vu->s.rings[i].state == VU_RING_RUNNING)
-			vu_ring_stop(vu, i);
-	}
-	return vu_stops_end(vu);
-}
-
-/* How many fds a message carries. */
-enum fd_rule {
-	FDS_NONE,
-	FDS_ONE,
-	FDS_VRING,   /* one, or none with the no-fd bit */
-	FDS_REGIONS, /* one per region of the table */
-	FDS_IGNORED, /* any: closed */
-};
-
-#define ANY	    UINT8_MAX
-#define SIZE(field) sizeof(((union vu_payload *)0)->field)
-#define CONFIG_HEAD offsetof(struct vu_device_config, space)
-
-/*
- * X(name, payload bytes, bytes of each further item, fds, has a reply of its own,
- *   protocol feature that must be negotiated, handler)
- */
-#define MESSAGES(X)                                                                                \
-	X(GET_FEATURES, 0, 0, FDS_NONE, true, ANY, get_features)                                   \
-	X(SET_FEATURES, SIZE(u64), 0, FDS_NONE, false, ANY, set_features)                          \
-	X(SET_OWNER, 0, 0, FDS_NONE, false, ANY, set_owner)                                        \
-	X(RESET_OWNER, 0, 0, FDS_NONE, false, ANY, reset_owner)                                    \
-	X(SET_MEM_TABLE, offsetof(struct vu_mem_table, regions), sizeof(struct vu_region),         \
-		FDS_REGIONS, false, ANY, vu_set_mem_table)                                         \
-	X(SET_VRING_NUM, SIZE(state), 0, FDS_NONE, false, ANY, vu_set_vring_num)                   \
-	X(SET_VRING_ADDR, SIZE(addr), 0, FDS_NONE, false, ANY, vu_set_vring_addr)                  \
-	X(SET_VRING_BASE, SIZE(state), 0, FDS_NONE, false, ANY, vu_set_vring_base)                 \
-	X(GET_VRING_BASE, SIZE(state), 0, FDS_NONE, true, ANY, vu_get_vring_base)                  \
-	X(SET_VRING_KICK, SIZE(u64), 0, FDS_VRING, false, ANY, vu_set_vring_kick)                  \
-	X(SET_VRING_CALL, SIZE(u64), 0, FDS_VRING, false, ANY, vu_set_vring_call)                  \
-	X(SET_VRING_ERR, SIZE(u64), 0, FDS_VRING, false, ANY, vu_set_vring_err)                    \
-	X(GET_PROTOCOL_FEATURES, 0, 0, FDS_NONE, true, ANY, get_protocol_features)                 \
-	X(SET_PROTOCOL_FEATURES, SIZE(u64), 0, FDS_NONE, false, ANY, set_protocol_features)        \
-	X(GET_QUEUE_NUM, 0, 0, FDS_NONE, true, ANY, vu_get_queue_num)                              \
-	X(SET_VRING_ENABLE, SIZE(state), 0, FDS_NONE, false, ANY, vu_set_vring_enable)             \
-	X(SEND_RARP, SIZE(u64), 0, FDS_NONE, false, ANY, vu_send_rarp)                             \
-	X(NET_SET_MTU, SIZE(u64), 0, FDS_NONE, false, ANY, vu_net_set_mtu)                         \
-	X(GET_CONFIG, CONFIG_HEAD, 1, FDS_NONE, true, VU_PROTOCOL_F_CONFIG, vu_get_config)         \
-	X(SET_CONFIG, CONFIG_HEAD, 1, FDS_NONE, false, VU_PROTOCOL_F_CONFIG, vu_set_config)        \
-	X(GET_MAX_MEM_SLOTS, 0, 0, FDS_NONE, true, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS,              \
-		vu_get_max_mem_slots)                                                              \
-	X(ADD_MEM_REG, SIZE(reg), 0, FDS_ONE, false, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS,            \
-		vu_add_mem_reg)                                                                    \
-	X(REM_MEM_REG, SIZE(reg), 0, FDS_IGNORED, false, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS,        \
-		vu_rem_mem_reg)
 
 struct row {
 	const char *name;
@@ -167,9 +34,18 @@ static const struct row rows[VU_REQUEST_MAX] = {
 
 #define X(n, size, item, fds, replies, feature, handler)                                           \
 	static_assert((size) + VU_TABLE_REGIONS_MAX * (item) <= VHOST_USER_PAYLOAD_MAX, #n);       \
-	static_assert((feature) == ANY || ((PROTOCOL_FEATURES >> ((feature)&63)) & 1) == 1, #n);
+	static_assert((feature) == ANY || ((VU_PROTOCOL_FEATURES >> ((feature)&63)) & 1) == 1, #n);
 MESSAGES(X)
 #undef X
+
+/* Those of the protocol that have no row. */
+static const struct {
+	const char *name, *why;
+} refused[VU_REQUEST_MAX] = {
+#define X(n, number, why) [number] = { #n, why },
+	REFUSED(X)
+#undef X
+};
 
 static const struct row *
 row_of(uint32_t request)
@@ -236,6 +112,24 @@ check(struct vhost_user *vu, const struct vu_message *msg, const struct row *row
 	return 0;
 }
 
+static int
+refuse_row(struct vhost_user *vu, uint32_t request)
+{
+	if (request < RTE_DIM(refused) && refused[request].name != NULL)
+		return vu_refuse(vu, EOPNOTSUPP, "%s", refused[request].why);
+	return vu_refuse(vu, EOPNOTSUPP, "unknown message %u", request);
+}
+
+static const char *
+name_of(uint32_t request)
+{
+	if (row_of(request) != NULL)
+		return row_of(request)->name;
+	if (request < RTE_DIM(refused) && refused[request].name != NULL)
+		return refused[request].name;
+	return "refused";
+}
+
 void
 vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 {
@@ -244,7 +138,7 @@ vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 
 	vu->s.in_hand = msg->header;
 	if (row == NULL)
-		rc = vu_refuse(vu, EOPNOTSUPP, "unknown message %u", msg->header.request);
+		rc = refuse_row(vu, msg->header.request);
 	else
 		rc = check(vu, msg, row);
 	if (rc == 0)
@@ -261,7 +155,7 @@ vu_message_finish(struct vhost_user *vu, int rc)
 	const struct row *row = row_of(header->request);
 	bool ack = (header->flags & VU_FLAG_NEED_REPLY) != 0 &&
 		   NEGOTIATED(vu, VU_PROTOCOL_F_REPLY_ACK) && (row == NULL || !row->replies);
-	const char *name = row != NULL ? row->name : "refused";
+	const char *name = name_of(header->request);
 	uint64_t failed = rc < 0;
 
 	if (vu->s.ending)

@@ -30,6 +30,7 @@ vhost_user_feature_name(unsigned int bit)
 		[21] = "VIRTIO_NET_F_GUEST_ANNOUNCE",
 		[22] = "VIRTIO_NET_F_MQ",
 		[23] = "VIRTIO_NET_F_CTRL_MAC_ADDR",
+		[50] = "VIRTIO_NET_F_DEVICE_STATS",
 		[51] = "VIRTIO_NET_F_HASH_TUNNEL",
 		[52] = "VIRTIO_NET_F_VQ_NOTF_COAL",
 		[53] = "VIRTIO_NET_F_NOTF_COAL",
@@ -58,6 +59,7 @@ vhost_user_feature_name(unsigned int bit)
 		[38] = "VIRTIO_F_NOTIFICATION_DATA",
 		[39] = "VIRTIO_F_NOTIF_CONFIG_DATA",
 		[40] = "VIRTIO_F_RING_RESET",
+		[41] = "VIRTIO_F_ADMIN_VQ",
 	};
 
 	return bit < RTE_DIM(names) ? names[bit] : NULL;
@@ -87,6 +89,9 @@ vhost_user_protocol_feature_name(unsigned int bit)
 		[17] = "VHOST_USER_PROTOCOL_F_XEN_MMAP",
 		[18] = "VHOST_USER_PROTOCOL_F_SHARED_OBJECT",
 		[19] = "VHOST_USER_PROTOCOL_F_DEVICE_STATE",
+		[20] = "VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT",
+		[21] = "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES",
+		[22] = "VHOST_USER_PROTOCOL_F_SHMEM",
 	};
 
 	return bit < RTE_DIM(names) ? names[bit] : NULL;

@@ -5,8 +5,10 @@
  *   vhost_user.c  the endpoint: open, close, status
  *   vu_listen.c   the server role: listen, accept
  *   vu_connect.c  the client role: connect, and when to try again
- *   vu_session.c  one connection: framing, deadlines, replies, its end
- *   vu_msg.c      the table of messages, dispatch, negotiation
+ *   vu_session.c  one connection: what it waits for, deadlines, replies, its end
+ *   vu_receive.c  framing of what comes
+ *   vu_msg.c      dispatch, by the table in vu_messages.h
+ *   vu_negotiate.c  features, owner
  *   vu_device.c   messages about the device as a whole
  *   vu_mem.c      memory messages
  *   vu_ring.c     ring messages, when a ring starts, stops and moves
@@ -41,6 +43,7 @@ enum vu_ring_state { VU_RING_STOPPED = 0, VU_RING_RUNNING, VU_RING_STOPPING };
 struct vu_ring {
 	enum vu_ring_state state;
 	bool has_addr;
+	bool has_base;
 	bool has_kick;		    /* fd or no-fd bit since the last GET_VRING_BASE */
 	bool enabled;		    /* as SET_VRING_ENABLE said last, whether it runs or not */
 	uint16_t size;		    /* 0: not set */
@@ -81,6 +84,8 @@ struct vu_session {
 	struct gmem_gen *gen_next; /* memory messages */
 
 	bool has_features;
+	bool features_ok; /* SET_FEATURES was accepted the last time */
+	uint8_t status;	  /* SET_STATUS */
 	uint64_t features;
 	uint64_t protocol_features;
 	struct gmem_gen *gen; /* NULL: no memory yet */
@@ -163,6 +168,10 @@ void vu_session_arm(struct vhost_user *vu);
 void vu_enter(struct vhost_user *vu);
 void vu_leave(struct vhost_user *vu);
 
+/* vu_receive.c */
+/* true: a whole message is there. false: nothing more to read now, or the session is ending. */
+bool vu_receive(struct vhost_user *vu);
+
 /* vu_msg.c */
 /*
  * Handle one whole message, header checked: the parser's entry without a
@@ -180,6 +189,14 @@ void vu_message_close_fds(struct vhost_user *vu, struct vu_message *msg);
 /* A file that came in a message. It may be of any kind: never waits. */
 void vu_close(struct vhost_user *vu, int fd);
 
+/* vu_negotiate.c */
+int vu_get_features(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_features(struct vhost_user *vu, struct vu_message *msg);
+int vu_get_protocol_features(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_protocol_features(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_owner(struct vhost_user *vu, struct vu_message *msg);
+int vu_reset_owner(struct vhost_user *vu, struct vu_message *msg);
+
 /* vu_device.c */
 int vu_reply_u64(struct vhost_user *vu, const struct vu_message *msg, uint64_t value);
 int vu_get_queue_num(struct vhost_user *vu, struct vu_message *msg);
@@ -187,6 +204,8 @@ int vu_send_rarp(struct vhost_user *vu, struct vu_message *msg);
 int vu_net_set_mtu(struct vhost_user *vu, struct vu_message *msg);
 int vu_get_config(struct vhost_user *vu, struct vu_message *msg);
 int vu_set_config(struct vhost_user *vu, struct vu_message *msg);
+int vu_set_status(struct vhost_user *vu, struct vu_message *msg);
+int vu_get_status(struct vhost_user *vu, struct vu_message *msg);
 
 /* vu_mem.c */
 int vu_set_mem_table(struct vhost_user *vu, struct vu_message *msg);
@@ -203,6 +222,11 @@ int vu_set_vring_kick(struct vhost_user *vu, struct vu_message *msg);
 int vu_set_vring_call(struct vhost_user *vu, struct vu_message *msg);
 int vu_set_vring_err(struct vhost_user *vu, struct vu_message *msg);
 int vu_set_vring_enable(struct vhost_user *vu, struct vu_message *msg);
+bool vu_packed(const struct vhost_user *vu);
+/* Of a packed ring with a size: both halves say where it goes on. */
+uint32_t vu_packed_base(const struct vu_ring *ring);
+/* Do size and base suit the features? 0 or a refusal. */
+int vu_ring_check(struct vhost_user *vu, uint32_t index, const struct vu_ring *ring);
 
 /* vu_ring_run.c */
 /*
@@ -213,8 +237,10 @@ int vu_set_vring_enable(struct vhost_user *vu, struct vu_message *msg);
 void vu_stops_begin(struct vhost_user *vu, int (*after)(struct vhost_user *vu));
 void vu_ring_stop(struct vhost_user *vu, uint32_t index);
 int vu_stops_end(struct vhost_user *vu);
-bool vu_ring_translate(const struct gmem_gen *gen, uint32_t index, const struct vu_ring *ring,
-	struct vhost_user_ring *out);
+/* Stop all rings; each needs a new SET_VRING_KICK. */
+int vu_rings_stop(struct vhost_user *vu, int (*after)(struct vhost_user *vu));
+bool vu_ring_translate(const struct vhost_user *vu, const struct gmem_gen *gen, uint32_t index,
+	const struct vu_ring *ring, struct vhost_user_ring *out);
 /* Start the ring if all that it needs is there. */
 int vu_ring_try_start(struct vhost_user *vu, uint32_t index);
 int vu_rings_try_start(struct vhost_user *vu);

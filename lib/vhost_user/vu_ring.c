@@ -5,10 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
+
 #include "vu_priv.h"
 
-/* Entries of a ring: Virtio 1.2, 2.7. A power of two from 1. */
+/* Entries of a ring (Virtio 1.3, 2.7 and 2.8); of a split one a power of two. */
 #define RING_SIZE_MAX 32768
+
+/* Halves of a packed ring's base: 15 bits of position and a wrap counter each. */
+#define PACKED_POS(half)  ((half)&0x7fffu)
+#define PACKED_WRAP(half) (((half) >> 15) & 1u)
+#define PACKED_BOTH(half) ((half) << 16 | (half))
+/* Where a driver begins (Virtio 1.3, 2.8.1): both wrap counters are 1. */
+#define PACKED_BASE_INIT PACKED_BOTH(UINT32_C(0x8000))
 
 /* NULL with the refusal set: no such ring. */
 static struct vu_ring *
@@ -19,6 +28,60 @@ ring_of(struct vhost_user *vu, uint32_t index)
 	vu_refuse(vu, EINVAL, "ring %u of a port with %u queue pair%s", index, vu->n_rings / 2,
 		vu->n_rings > 2 ? "s" : "");
 	return NULL;
+}
+
+bool
+vu_packed(const struct vhost_user *vu)
+{
+	return (vu->s.features & RTE_BIT64(VIRTIO_F_RING_PACKED)) != 0;
+}
+
+/* As far as is known by now: rings may be described before SET_FEATURES. */
+static bool
+may_be_packed(const struct vhost_user *vu)
+{
+	return vu->s.has_features ? vu_packed(vu)
+				  : (vu->features & RTE_BIT64(VIRTIO_F_RING_PACKED)) != 0;
+}
+
+/*
+ * Where a packed ring goes on: at the first descriptor that was not completed. That is the
+ * used half, since what was taken before it, by whomever, and not completed is completed by
+ * nobody else. It counts only if it can be one: DPDK's back-end and virtio-user leave it
+ * zero, and QEMU hands on what it was told. Then all that was taken counts as completed.
+ */
+uint32_t
+vu_packed_base(const struct vu_ring *ring)
+{
+	uint32_t base = ring->has_base ? ring->base : PACKED_BASE_INIT;
+	uint32_t avail = base & UINT16_MAX, used = base >> 16, lap;
+
+	lap = PACKED_WRAP(avail) != PACKED_WRAP(used) ? ring->size : 0;
+	if (used != 0 && PACKED_POS(used) < ring->size &&
+		PACKED_POS(avail) + lap - PACKED_POS(used) <= ring->size)
+		return PACKED_BOTH(used);
+	return PACKED_BOTH(avail);
+}
+
+/* Features may come after size and base: then this is for when the ring starts. */
+int
+vu_ring_check(struct vhost_user *vu, uint32_t index, const struct vu_ring *ring)
+{
+	if (!vu->s.has_features)
+		return 0;
+	if (!vu_packed(vu)) {
+		if ((ring->size & (ring->size - 1)) != 0)
+			return vu_refuse(vu, EINVAL,
+				"ring %u: %u entries of a split ring: not a power of two", index,
+				ring->size);
+		if (ring->base > UINT16_MAX)
+			return vu_refuse(vu, EINVAL, "ring %u: base %u of a 16-bit index", index,
+				ring->base);
+	} else if (ring->size != 0 && PACKED_POS(ring->base) >= ring->size) {
+		return vu_refuse(vu, EINVAL, "ring %u: position %u in a packed ring of %u entries",
+			index, PACKED_POS(ring->base), ring->size);
+	}
+	return 0;
 }
 
 int
@@ -32,9 +95,11 @@ vu_set_vring_num(struct vhost_user *vu, struct vu_message *msg)
 		return -EINVAL;
 	if (ring->state != VU_RING_STOPPED)
 		return vu_refuse(vu, EBUSY, "ring %u runs", state->index);
-	if (size == 0 || size > RING_SIZE_MAX || (size & (size - 1)) != 0)
-		return vu_refuse(vu, EINVAL, "%u entries: not a power of two from 1 to %u", size,
-			RING_SIZE_MAX);
+	if (size == 0 || size > RING_SIZE_MAX)
+		return vu_refuse(vu, EINVAL, "%u entries: not from 1 to %u", size, RING_SIZE_MAX);
+	if ((size & (size - 1)) != 0 && !may_be_packed(vu))
+		return vu_refuse(
+			vu, EINVAL, "%u entries of a split ring: not a power of two", size);
 	ring->size = size;
 	return vu_ring_try_start(vu, state->index);
 }
@@ -56,7 +121,8 @@ vu_set_vring_addr(struct vhost_user *vu, struct vu_message *msg)
 	if (addr->flags != 0)
 		return vu_refuse(
 			vu, EINVAL, "flags 0x%x: dirty logging was not offered", addr->flags);
-	if (addr->desc % 16 != 0 || addr->avail % 2 != 0 || addr->used % 4 != 0)
+	if (addr->desc % 16 != 0 || addr->avail % (vu_packed(vu) ? 4 : 2) != 0 ||
+		addr->used % 4 != 0)
 		return vu_refuse(vu, EINVAL, "ring %u is not aligned", addr->index);
 	next = *ring;
 	next.has_addr = true;
@@ -64,7 +130,7 @@ vu_set_vring_addr(struct vhost_user *vu, struct vu_message *msg)
 	next.avail = addr->avail;
 	next.used = addr->used;
 	if (ring->state == VU_RING_RUNNING) {
-		if (!vu_ring_translate(vu->s.gen, addr->index, &next, &moved))
+		if (!vu_ring_translate(vu, vu->s.gen, addr->index, &next, &moved))
 			return vu_refuse(vu, EFAULT, "ring %u is not in guest memory", addr->index);
 		*ring = next;
 		vu->ops->ring_moved(vu->ctx, &moved);
@@ -84,18 +150,20 @@ vu_set_vring_base(struct vhost_user *vu, struct vu_message *msg)
 		return -EINVAL;
 	if (ring->state != VU_RING_STOPPED)
 		return vu_refuse(vu, EBUSY, "ring %u runs", state->index);
-	if (state->num > UINT16_MAX)
+	if (state->num > UINT16_MAX && !may_be_packed(vu))
 		return vu_refuse(vu, EINVAL, "base %u of a 16-bit index", state->num);
 	ring->base = state->num;
+	ring->has_base = true;
 	return 0;
 }
 
 static int
 after_get_vring_base(struct vhost_user *vu)
 {
+	const struct vu_ring *ring = &vu->s.rings[vu->s.stopped_index];
 	struct vu_vring_state state = {
 		.index = vu->s.stopped_index,
-		.num = vu->s.rings[vu->s.stopped_index].base,
+		.num = ring->has_base || !vu_packed(vu) ? ring->base : PACKED_BASE_INIT,
 	};
 
 	vu->s.tells_base = true;

@@ -5,12 +5,14 @@
 #include "vu_priv.h"
 
 /*
- * Bytes of the three parts, each with its event field, which a driver that
- * knows no event index leaves unused but has (Virtio 1.2, 2.7).
+ * Bytes of the three parts. Of a split ring, each with its event field, which a driver that
+ * knows no event index leaves unused but has (Virtio 1.3, 2.7). Of a packed ring, the
+ * descriptors and two event suppression areas (2.8.10, 2.8.14).
  */
-#define DESC_BYTES(size)  (UINT64_C(16) * (size))
-#define AVAIL_BYTES(size) (UINT64_C(6) + UINT64_C(2) * (size))
-#define USED_BYTES(size)  (UINT64_C(6) + UINT64_C(8) * (size))
+#define DESC_BYTES(size)   (UINT64_C(16) * (size))
+#define AVAIL_BYTES(size)  (UINT64_C(6) + UINT64_C(2) * (size))
+#define USED_BYTES(size)   (UINT64_C(6) + UINT64_C(8) * (size))
+#define PACKED_EVENT_BYTES UINT64_C(4)
 
 static bool
 aligned(const void *p, uintptr_t to)
@@ -20,21 +22,26 @@ aligned(const void *p, uintptr_t to)
 
 /* Alignment is checked here too: an mmap offset may shift what was aligned in the front-end. */
 bool
-vu_ring_translate(const struct gmem_gen *gen, uint32_t index, const struct vu_ring *ring,
-	struct vhost_user_ring *out)
+vu_ring_translate(const struct vhost_user *vu, const struct gmem_gen *gen, uint32_t index,
+	const struct vu_ring *ring, struct vhost_user_ring *out)
 {
+	bool packed = vu_packed(vu);
+
 	if (gen == NULL)
 		return false;
 	*out = (struct vhost_user_ring){
 		.index = index,
 		.size = ring->size,
-		.base = ring->base,
+		.base = packed ? vu_packed_base(ring) : ring->base,
 		.desc = gmem_uva_range(gen, ring->desc, DESC_BYTES(ring->size)),
-		.avail = gmem_uva_range(gen, ring->avail, AVAIL_BYTES(ring->size)),
-		.used = gmem_uva_range(gen, ring->used, USED_BYTES(ring->size)),
+		.avail = gmem_uva_range(
+			gen, ring->avail, packed ? PACKED_EVENT_BYTES : AVAIL_BYTES(ring->size)),
+		.used = gmem_uva_range(
+			gen, ring->used, packed ? PACKED_EVENT_BYTES : USED_BYTES(ring->size)),
 	};
 	return out->desc != NULL && out->avail != NULL && out->used != NULL &&
-	       aligned(out->desc, 16) && aligned(out->avail, 2) && aligned(out->used, 4);
+	       aligned(out->desc, 16) && aligned(out->avail, packed ? 4 : 2) &&
+	       aligned(out->used, 4);
 }
 
 /*
@@ -53,7 +60,10 @@ vu_ring_try_start(struct vhost_user *vu, uint32_t index)
 	if (ring->state != VU_RING_STOPPED || ring->size == 0 || !ring->has_addr ||
 		!ring->has_kick || !s->has_features)
 		return 0;
-	if (!vu_ring_translate(s->gen, index, ring, &start)) {
+	rc = vu_ring_check(vu, index, ring);
+	if (rc < 0)
+		return rc;
+	if (!vu_ring_translate(vu, s->gen, index, ring, &start)) {
 		log_limited(&vu->log_error, NOTICE,
 			"port %s: ring %u waits: it is not in guest memory", vu->name, index);
 		return 0;
@@ -116,6 +126,18 @@ vu_stops_end(struct vhost_user *vu)
 	return vu->s.ending ? 0 : vu->s.after_stop(vu);
 }
 
+int
+vu_rings_stop(struct vhost_user *vu, int (*after)(struct vhost_user *vu))
+{
+	vu_stops_begin(vu, after);
+	for (uint32_t i = 0; i < vu->n_rings; i++) {
+		vu->s.rings[i].has_kick = false;
+		if (vu->s.rings[i].state == VU_RING_RUNNING)
+			vu_ring_stop(vu, i);
+	}
+	return vu_stops_end(vu);
+}
+
 void
 vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base)
 {
@@ -128,6 +150,7 @@ vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base)
 	vu_enter(vu);
 	s->rings[index].state = VU_RING_STOPPED;
 	s->rings[index].base = base;
+	s->rings[index].has_base = true;
 	if (--s->n_stopping == 0 && !s->ending)
 		vu_message_finish(vu, s->after_stop(vu));
 	vu_session_arm(vu);

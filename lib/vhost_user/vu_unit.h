@@ -19,14 +19,14 @@
 
 /* base: NULL for one of its own. */
 static inline struct rig *
-rig_new_as(enum vhost_user_role role, uint64_t features, struct event_base *base)
+rig_new_as(enum vhost_user_role role, uint64_t features, uint32_t pairs, struct event_base *base)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct vhost_user_config config = {
 		.role = role,
 		.name = "unit",
 		.features = features,
-		.queue_pairs = RIG_PAIRS,
+		.queue_pairs = pairs,
 		.ops = &ops,
 		.ctx = rig,
 	};
@@ -53,7 +53,7 @@ rig_new_as(enum vhost_user_role role, uint64_t features, struct event_base *base
 static inline struct rig *
 rig_new(uint64_t features, struct event_base *base)
 {
-	return rig_new_as(VHOST_USER_SERVER, features, base);
+	return rig_new_as(VHOST_USER_SERVER, features, RIG_PAIRS, base);
 }
 
 /* Nothing may be left: no fd, no file. */

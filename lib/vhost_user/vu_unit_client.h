@@ -46,7 +46,7 @@ expect_log_lines(unsigned int n)
 static inline int
 client_setup(void **state)
 {
-	struct rig *rig = rig_new_as(VHOST_USER_CLIENT, RIG_FEATURES, NULL);
+	struct rig *rig = rig_new_as(VHOST_USER_CLIENT, RIG_FEATURES, RIG_PAIRS, NULL);
 
 	logged = open_memstream(&log_text, &log_size);
 	assert_non_null(logged);

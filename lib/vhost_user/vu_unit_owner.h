@@ -16,10 +16,7 @@
 #define RIG_MEM_SIZE UINT64_C(0x200000)
 #define RIG_FEATURES                                                                               \
 	(RTE_BIT64(32) | RTE_BIT64(15) | RTE_BIT64(22) | RTE_BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
-#define RIG_PROTOCOL                                                                               \
-	(RTE_BIT64(VU_PROTOCOL_F_MQ) | RTE_BIT64(VU_PROTOCOL_F_RARP) |                             \
-		RTE_BIT64(VU_PROTOCOL_F_REPLY_ACK) | RTE_BIT64(VU_PROTOCOL_F_NET_MTU) |            \
-		RTE_BIT64(VU_PROTOCOL_F_CONFIG) | RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+#define RIG_PROTOCOL VU_PROTOCOL_FEATURES
 
 struct rig {
 	char dir[32], path[64];

@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include <rte_bitops.h>
+
 #include "vhost_user.h"
 
 enum vu_request {
@@ -35,7 +37,9 @@ enum vu_request {
 	VU_GET_MAX_MEM_SLOTS = 36,
 	VU_ADD_MEM_REG = 37,
 	VU_REM_MEM_REG = 38,
-	VU_REQUEST_MAX
+	VU_SET_STATUS = 39,
+	VU_GET_STATUS = 40,
+	VU_REQUEST_MAX = 45 /* also of those that are refused */
 };
 
 /* Protocol feature bits, those offered here. */
@@ -45,6 +49,13 @@ enum vu_request {
 #define VU_PROTOCOL_F_NET_MTU		  4
 #define VU_PROTOCOL_F_CONFIG		  9
 #define VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
+#define VU_PROTOCOL_F_STATUS		  16
+
+#define VU_PROTOCOL_FEATURES                                                                       \
+	(RTE_BIT64(VU_PROTOCOL_F_MQ) | RTE_BIT64(VU_PROTOCOL_F_RARP) |                             \
+		RTE_BIT64(VU_PROTOCOL_F_REPLY_ACK) | RTE_BIT64(VU_PROTOCOL_F_NET_MTU) |            \
+		RTE_BIT64(VU_PROTOCOL_F_CONFIG) | RTE_BIT64(VU_PROTOCOL_F_STATUS) |                \
+		RTE_BIT64(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 #define VU_FLAG_VERSION_MASK 0x3u
 #define VU_FLAG_VERSION	     0x1u
