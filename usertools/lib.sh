@@ -16,9 +16,12 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libevent-dev
 PACKAGES_RUN="dpdk-dev python3"
 # shellcheck disable=SC2034
 PACKAGES_CHECK="clang clang-format shellcheck mandoc python3-pytest python3-scapy iproute2 iputils-ping
-	qemu-system-x86 busybox-static cpio kmod xz-utils"
+	qemu-system-x86 busybox-static cpio kmod xz-utils ethtool iperf3 tcpdump"
 # shellcheck disable=SC2034
 PACKAGES_FULL="mmdebstrap"
+# In the Debian 13 of the slow rigs, beside PACKAGES_BUILD; the second from its backports.
+# shellcheck disable=SC2034
+PACKAGES_DEBIAN13="dpdk-dev" BACKPORTS_DEBIAN13="qemu-system-x86"
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -49,6 +52,15 @@ need_packages() {
 apt_get() {
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 		-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# debian_mirror: the one that this system uses.
+debian_mirror() {
+	local mirror
+	# shellcheck disable=SC2016 # apt expands it
+	mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Component: main' \
+		'Label: Debian' | head -n 1) || true
+	echo "${mirror:-http://deb.debian.org/debian}"
 }
 
 # configure FOLDER [meson options]: the first time, or again.

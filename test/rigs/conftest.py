@@ -3,7 +3,6 @@
 
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -13,7 +12,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "usertools"))
 
+import qemu  # noqa: E402
+from guest import Guest  # noqa: E402
 from vstools.switch import Switch, write_config  # noqa: E402
+
+MAC = "52:54:00:00:00:{:02x}"
 
 
 def pytest_addoption(parser):
@@ -60,6 +63,7 @@ def start_switch(request, folder):
 
     yield start
     for switch in started:
+        print(switch.report())
         try:
             assert switch.stop() == 0, f"exit code of the switch:\n{switch.output()[-2000:]}"
         finally:
@@ -68,9 +72,27 @@ def start_switch(request, folder):
 
 
 @pytest.fixture(scope="session")
-def guest_image(request):
-    """Folder with the kernel and the initrd that guests boot from."""
-    folder = os.path.join(request.config.getoption("--cache"), "guest-image")
-    subprocess.run([os.path.join(HERE, "guest-image"), folder], check=True,
-                   stdin=subprocess.DEVNULL)
+def cache(request):
+    """Folder with the kernel and the initrd that guests boot from, and with other systems."""
+    folder = os.path.abspath(request.config.getoption("--cache"))
+    qemu.make("guest-image", os.path.join(folder, "guest-image"))
     return folder
+
+
+@pytest.fixture
+def start_guest(cache, folder, start_switch):
+    """start_guest(n, version, ...) boots guest n on the socket of port vm<n>, see Guest; its
+    address is 10.0.0.<n>. It is up when wait_booted() returns."""
+    started = []
+
+    def start(n, version="qemu7", name=None, socket=None, number=None, **options):
+        number = number or n
+        started.append(Guest(qemu.VERSIONS[version](cache), folder, name or f"vm{n}",
+                             folder / (socket or f"vm{n}.sock"), MAC.format(number),
+                             f"10.0.0.{number}", **options))
+        return started[-1]
+
+    yield start
+    for guest in started:
+        guest.kill()
+        print(f"--- {guest.name}\n{guest.output()}{guest.console()[-3000:]}")

@@ -64,14 +64,14 @@ class Switch(Process):
 def write_config(path, socket_dir, ports, switch=None):
     """A config file with vhost-user ports.
 
-    ports: {name: {key: value}}, `type` and `socket` are given; switch: keys of
-    [switch] beside workers and socket-dir.
+    ports: {name: {key: value}}, `type` is given and `socket` has a default; switch: keys
+    of [switch] beside workers and socket-dir.
     """
     _, worker_cpu = cpus()
     lines = ["[switch]", f"workers = {worker_cpu}", f"socket-dir = {socket_dir}"]
     lines += [f"{key} = {value}" for key, value in (switch or {}).items()]
     for name, keys in ports.items():
-        lines += ["", f"[port {name}]", "type = vhost-user", f"socket = {name}.sock"]
-        lines += [f"{key} = {value}" for key, value in keys.items()]
+        keys = {"type": "vhost-user", "socket": f"{name}.sock", **keys}
+        lines += ["", f"[port {name}]"] + [f"{key} = {value}" for key, value in keys.items()]
     with open(path, "w") as f:
         f.write("\n".join(lines) + "\n")
