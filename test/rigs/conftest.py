@@ -11,6 +11,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "usertools"))
+sys.path.append(os.path.join(TOP, "test", "functional"))  # the fake guest
 
 import qemu  # noqa: E402
 from guest import Guest  # noqa: E402
@@ -28,6 +29,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: runs only with --full")
+    # Where fglib.py finds the fake guest.
+    os.environ["VS_BUILD"] = os.path.abspath(config.getoption("--build"))
 
 
 def pytest_collection_modifyitems(config, items):

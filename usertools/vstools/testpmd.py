@@ -13,7 +13,9 @@ class Testpmd(Process):
     __test__ = False  # not a test class, whatever pytest makes of the name
 
     def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, ring=256,
-                 name="testpmd"):
+                 name="testpmd", command=("dpdk-testpmd",), eal=(), vdev="", app=()):
+        """command, eal, vdev, app: how to start another testpmd, and further arguments of the
+        process, of each port, and of the application."""
         guest_cpu, _ = cpus()
         self.folder = folder
         self.prefix = name
@@ -21,17 +23,17 @@ class Testpmd(Process):
         self.telemetry = None
         # Both lcores on the guests' CPU. Memory that a back-end can map needs no
         # hugepages, but must be few files.
-        argv = ["dpdk-testpmd", "--lcores", f"0@{guest_cpu},1@{guest_cpu}", "--no-huge",
+        argv = [*command, "--lcores", f"0@{guest_cpu},1@{guest_cpu}", "--no-huge",
                 "-m", MEMORY_MIB, "--single-file-segments", "--no-pci",
-                "--file-prefix", self.prefix]
+                "--file-prefix", self.prefix, *eal]
         for i, path in enumerate(sockets):
-            vdev = (f"net_virtio_user{i},path={path},queues={queues},queue_size={ring}"
-                    f",mrg_rxbuf={int(mergeable)}")
+            port = (f"net_virtio_user{i},path={path},queues={queues},queue_size={ring}"
+                    f",mrg_rxbuf={int(mergeable)}{vdev}")
             if macs:
-                vdev += f",mac={macs[i]}"
-            argv += ["--vdev", vdev]
+                port += f",mac={macs[i]}"
+            argv += ["--vdev", port]
         argv += ["--", "-i", "--nb-cores=1", f"--rxq={queues}", f"--txq={queues}",
-                 f"--rxd={ring}", f"--txd={ring}", "--total-num-mbufs=16384"]
+                 f"--rxd={ring}", f"--txd={ring}", "--total-num-mbufs=16384", *app]
         if macs:
             for i in range(len(sockets)):
                 argv.append(f"--eth-peer={i},{macs[i ^ 1]}")
@@ -66,10 +68,14 @@ class Testpmd(Process):
         for line in ("stop", f"set txpkts {size}", f"set fwd {mode}", f"start tx_first {bursts}"):
             self.say(line)
 
+    def forward(self, mode):
+        """Handle in `mode` what comes from now on."""
+        for line in ("stop", f"set fwd {mode}", "start"):
+            self.say(line)
+
     def only_count(self):
         """End a circulation: what comes from now on is only counted."""
-        for line in ("stop", "set fwd rxonly", "start"):
-            self.say(line)
+        self.forward("rxonly")
 
     def quit(self, seconds=10):
         """End it in order; its exit code."""
