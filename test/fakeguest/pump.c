@@ -152,10 +152,13 @@ measure(struct guest *gu)
 	side_offer(&gu[0].tx, args.ring);
 	if (args.both)
 		side_offer(&gu[1].tx, args.ring);
+	fputs("running\n", stderr);
 	run(gu, args.warmup);
 	for (int i = 0; i < 2; i++) {
 		clear(&gu[i].tx);
 		clear(&gu[i].rx);
+	}
+	for (int i = 0; i < 2; i++) {
 		rx0[i] = completed(&gu[!i].rx);
 		tx0[i] = completed(&gu[i].tx);
 	}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured: setups (contestants and ports, started once a round) and their cases."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import loads
+from contestants import Ours, OursNative, Ovs, OvsFlows, TestpmdIo
+
+EVERYBODY = [Ours, OursNative, TestpmdIo, Ovs, OvsFlows]
+SWITCHES = [Ours, OursNative, Ovs]
+SIZES = (64, 256, 512, 1024, 1518)
+
+
+@dataclass
+class Case:
+    name: str
+    run: object  # (contestant, seconds) -> loads.Result
+    size: int
+    targets: dict = field(default_factory=dict)  # peer's name: our Mpps over its, at least
+
+
+@dataclass
+class Setup:
+    name: str
+    title: str
+    contestants: list
+    cases: list
+    ports: tuple = ("a", "b")
+    options: tuple = ()
+    verify: object = None
+    plot: bool = False
+    by_cycles: bool = False  # the load is the slower side: compare busy cycles per frame
+
+
+def target(size):
+    """At least, from the project's goals: against a wire, and against a learning switch."""
+    if size == 64:
+        return {TestpmdIo.name: 2.0, Ovs.name: 2.3}
+    if size <= 512:
+        return {TestpmdIo.name: 1.8, Ovs.name: 2.2}
+    return {TestpmdIo.name: 1.7, Ovs.name: 2.1}
+
+
+def pumped(sizes, targets=True, **options):
+    return [Case(f"{size} bytes", partial(loads.pump, size=size, **options), size,
+                 target(size) if targets else {}) for size in sizes]
+
+
+def verified(**options):
+    def verify(contestant):
+        for size in 64, 1518:
+            loads.verify(contestant, size=size, **options)
+    return verify
+
+
+SETUPS = [
+    Setup("both-ways", "two guests, both ways, light pump, rings of 1024", EVERYBODY,
+          pumped(SIZES), verify=verified(both=True), plot=True),
+    Setup("one-way", "two guests, one way, light pump, rings of 1024", EVERYBODY,
+          pumped((64, 1518), both=False)),
+    Setup("packed", "two guests with packed rings, both ways, light pump", EVERYBODY,
+          pumped((64, 512, 1518), packed=True), plot=True),
+    Setup("virtio-user", "dpdk-testpmd's virtio-user as the guests, both ways",
+          [Ours, OursNative, TestpmdIo, Ovs],
+          [Case(f"{size} bytes, {form}", partial(loads.virtio_user, size=size,
+                                                 packed=form == "packed"), size, target(size))
+           for form in ("split", "packed") for size in (64, 1518)], by_cycles=True),
+    Setup("macs", "addresses in use, 64 bytes, both ways, light pump", SWITCHES,
+          [Case(f"{n} addresses", partial(loads.pump, size=64, macs=n), 64, {Ovs.name: 2.5})
+           for n in (1, 1000, 16000)]),
+]
