@@ -166,6 +166,8 @@ add_queue(struct rte_tel_data *row, struct port *port, bool rx, uint16_t queue)
 	rte_tel_data_add_dict_string(row, "dir", rx ? "rx" : "tx");
 	rte_tel_data_add_dict_int(row, "queue", queue);
 	rte_tel_data_add_dict_string(row, "state", qs.state);
+	if (qs.format != NULL)
+		rte_tel_data_add_dict_string(row, "format", qs.format);
 	base_tel_uint(row, "size", qs.size);
 	base_tel_uint(row, "frames", sq->frames);
 	base_tel_uint(row, "bytes", sq->bytes);

@@ -65,9 +65,10 @@ struct port_env {
 
 /* For telemetry; see port_ops.queue_status. */
 struct port_queue_status {
-	const char *state; /* "running", "disabled", "stopped", "broken: <fault>" */
-	uint32_t size;	   /* entries */
-	uint32_t loans;	   /* frames on loan, rx only */
+	const char *state;  /* "running", "disabled", "stopped", "broken: <fault>" */
+	const char *format; /* of a guest's ring: "split" or "packed"; NULL: no ring */
+	uint32_t size;	    /* entries */
+	uint32_t loans;	    /* frames on loan, rx only */
 };
 
 struct port_ops {

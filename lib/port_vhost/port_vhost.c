@@ -35,6 +35,11 @@ static const struct conf_key keys[] = {
 		.deflt = "1024",
 		.max = 4096,
 		.help = "guest buffers of one queue on loan at the most; 0: copy all frames" },
+	{ .name = "packed",
+		.type = CONF_ENUM,
+		.deflt = "yes",
+		.choices = "no|yes",
+		.help = "offer packed rings; the front-end chooses" },
 	{ .name = "ring-reset",
 		.type = CONF_ENUM,
 		.deflt = "no",
@@ -84,6 +89,7 @@ offer_of(const struct conf_section *cs)
 		.n_queues = conf_uint(cs, "queues"),
 		.mtu = conf_uint(cs, "mtu"),
 		.has_mac = conf_has(cs, "mac"),
+		.packed = conf_enum(cs, "packed"),
 		.ring_reset = conf_enum(cs, "ring-reset"),
 	};
 

@@ -42,7 +42,7 @@ pv_announce(struct port_vhost *pv, const uint8_t mac[6])
 		stats_drop(pv->port.stats, STATS_DROP_NO_MBUF, 1);
 		return;
 	}
-	/* Release: pairs with the acquire in pv_announced_slow. One that nobody took is outdated. */
+	/* Release: see pv_announced_slow. One that nobody took is outdated. */
 	rte_pktmbuf_free(__atomic_exchange_n(&pv->announced, m, __ATOMIC_ACQ_REL));
 }
 

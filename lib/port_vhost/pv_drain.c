@@ -45,7 +45,7 @@ ring_end(struct port_vhost *pv, uint32_t index)
 {
 	struct pv_slot *slot = &pv->slots[index];
 	bool report = slot->leaving->report;
-	uint16_t base = virtq_base(slot->leaving->q);
+	uint32_t base = virtq_base(slot->leaving->q);
 
 	ring_bury(pv, slot->leaving);
 	slot->leaving = NULL;

@@ -100,6 +100,12 @@ pv_features_mtu(const struct pv_offer *offer, uint64_t features, uint64_t told)
 	return mtu;
 }
 
+bool
+pv_features_packed(uint64_t features)
+{
+	return (features & RTE_BIT64(F_RING_PACKED)) != 0;
+}
+
 uint32_t
 pv_features_config(const struct pv_offer *offer, uint64_t told_mtu, uint8_t *space, uint32_t size)
 {

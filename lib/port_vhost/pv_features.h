@@ -35,6 +35,9 @@ uint64_t pv_features_offer(const struct pv_offer *offer);
  */
 uint32_t pv_features_mtu(const struct pv_offer *offer, uint64_t features, uint64_t told);
 
+/* Do rings have the packed format with these features negotiated? */
+bool pv_features_packed(uint64_t features);
+
 /* As vhost_user_ops.get_config. */
 uint32_t pv_features_config(
 	const struct pv_offer *offer, uint64_t told_mtu, uint8_t *space, uint32_t size);

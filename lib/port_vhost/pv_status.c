@@ -83,6 +83,7 @@ pv_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_st
 	}
 	*out = (struct port_queue_status){
 		.state = ring_state(ring->q),
+		.format = pv_features_packed(pv->features) ? "packed" : "split",
 		.size = virtq_size(ring->q),
 		.loans = rx ? virtq_loans(ring->q) : 0,
 	};
