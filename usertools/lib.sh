@@ -16,7 +16,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libevent-dev
 PACKAGES_RUN="dpdk-dev python3"
 # shellcheck disable=SC2034
 PACKAGES_CHECK="clang clang-format shellcheck mandoc python3-pytest python3-scapy iproute2 iputils-ping
-	qemu-system-x86 busybox-static cpio kmod xz-utils ethtool iperf3 tcpdump"
+	valgrind qemu-system-x86 busybox-static cpio kmod xz-utils ethtool iperf3 tcpdump"
 # shellcheck disable=SC2034
 PACKAGES_BENCH="openvswitch-switch-dpdk python3-matplotlib"
 # shellcheck disable=SC2034
