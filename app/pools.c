@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "offload.h"
 #include "pools.h"
 #include "settings.h"
 #include "virtq.h"
@@ -25,6 +26,13 @@
 #define DATA_PER_BURST (BASE_BURST * DATA_PER_FRAME)
 
 /*
+ * One of them at a time may be cut up: into references to each segment's payload, and one more for
+ * each mbuf it has.
+ */
+#define CUT_SMALL OFFLOAD_SEGS_MAX
+#define CUT_LOAN  (OFFLOAD_SEGS_MAX + RTE_MAX(VIRTQ_SEGS_MAX + 1, DATA_PER_FRAME))
+
+/*
  * What is neither packet buffers nor a port's own, measured on DPDK 22.11 (/eal/heap_info): an
  * entry of the MAC table with its key takes 95 bytes, EAL and the workers 4 MiB. The rest is room
  * for what later releases and fragmentation take.
@@ -40,8 +48,8 @@ pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *p
 
 	*plan = (struct pools_plan){
 		/* Twice: pulled ones, and copies of those whose tag changes. */
-		.small = cached + 2 * n_workers * BASE_BURST,
-		.loan = cached,
+		.small = cached + n_workers * (2 * BASE_BURST + CUT_SMALL),
+		.loan = cached + n_workers * CUT_LOAN,
 		.data = cached + 2 * n_workers * DATA_PER_BURST,
 	};
 	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {

@@ -151,8 +151,11 @@ struct offload_pools {
  * limit; a VLAN tag may come on top. Of a frame that is given on whole to be cut up by the
  * receiver, its segments count.
  *
- * Drops: TOO_BIG, TOO_MANY_SEGMENTS, TX_NO_MBUF, BAD_GSO (headers that only the sender's own stack
- * could cut up: an IPv6 routing header).
+ * Drops: TOO_BIG, TOO_MANY_SEGMENTS, TX_NO_MBUF, BAD_GSO (headers that are longer than 248 bytes,
+ * or that only the sender's own stack can cut up: an IPv6 routing header that is not used up).
+ *
+ * A frame takes OFFLOAD_SEGS_MAX mbufs of `small` at the most, and as many and its own number of
+ * segments of `loan`. Send them before the next frame is made fit: the pools are sized for one.
  */
 uint16_t offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
 	const struct offload_pools *pools, struct stats_port *stats, struct rte_mbuf **out);
