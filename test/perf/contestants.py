@@ -122,7 +122,9 @@ class TestpmdIo(Contestant):
 
     def start(self):
         control_cpu, worker_cpu = cpus()
-        argv = ["dpdk-testpmd", "--lcores", f"0@{control_cpu},1@{worker_cpu}", "--no-huge",
+        # Its output is waited for: by lines.
+        argv = ["stdbuf", "-oL", "dpdk-testpmd", "--lcores",
+                f"0@{control_cpu},1@{worker_cpu}", "--no-huge",
                 "-m", 512, "--no-pci", "--file-prefix", "peer"]
         tso = ",tso=1" if "tso" in self.options else ""
         for i, port in enumerate(self.ports):
