@@ -70,12 +70,12 @@ guest_init(struct guest *gu, unsigned int n)
 static void
 pass(struct guest *a, struct guest *b)
 {
-	side_recycle(&a->tx, args.burst);
+	/* Receive buffers first: after a stall, frames would find none. */
 	side_recycle(&b->rx, args.burst);
-	if (args.both) {
+	side_recycle(&a->rx, args.burst);
+	side_recycle(&a->tx, args.burst);
+	if (args.both)
 		side_recycle(&b->tx, args.burst);
-		side_recycle(&a->rx, args.burst);
-	}
 	/* Leaves the cache lines of the indexes to the switch for a moment. */
 	for (int i = 0; i < 4; i++)
 		__builtin_ia32_pause();

@@ -37,6 +37,22 @@ def switch():
 
 
 @pytest.fixture(scope="module")
+def shared_switch(request):
+    """One switch for a whole file of tests that leave it as they found it: ports as the file's
+    PORTS says, other settings as its OPTIONS."""
+    s = Switch(request.module.PORTS, **getattr(request.module, "OPTIONS", {}))
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def sw(shared_switch):
+    shared_switch.mark()
+    yield shared_switch
+    shared_switch.dismiss()
+
+
+@pytest.fixture(scope="module")
 def shared_arena():
     a = Arena()
     yield a

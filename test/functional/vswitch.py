@@ -141,6 +141,17 @@ class Switch:
             self.proc.stdout.close()
         self.proc = None
 
+    def dismiss(self):
+        """All guests go; the switch stays, for the next test."""
+        for s in self.streams:
+            s.free()
+        for g in self.guests:
+            g.close()
+        self.streams, self.guests = [], []
+        self.assert_alive()
+        self.assert_idle()
+        self.assert_no_report()
+
     def assert_no_report(self):
         for word in ("AddressSanitizer", "runtime error", "LeakSanitizer", "PANIC"):
             assert word not in self.log, self.log
@@ -202,6 +213,19 @@ class Switch:
 
     def port(self, name):
         return self.telemetry(f"/vhost_switch/port,{name}")
+
+    def mark(self):
+        """From here on new() and new_drops() count."""
+        self.marked = {name: self.port(name) for name in self.ports}
+
+    def new(self, name, *counters):
+        port = self.port(name)
+        return {k: port[k] - self.marked[name][k] for k in counters}
+
+    def new_drops(self, name):
+        before = self.marked[name]["drop_reasons"]
+        return {k: v - before[k] for k, v in self.port(name)["drop_reasons"].items()
+                if v > before[k]}
 
     def drops(self, name):
         """Drop reasons that happened."""
