@@ -15,6 +15,7 @@
 
 #include "fg.h"
 #include "pump.h"
+#include "pump_paced.h"
 #include "pump_side.h"
 
 #define STALL_S 200e-6
@@ -149,6 +150,8 @@ measure(struct guest *gu)
 		side_offer(&gu[i].rx, args.ring);
 	announce(&gu[1], &gu[0]);
 	announce(&gu[0], &gu[1]);
+	if (args.rate > 0)
+		return pump_paced(&gu[0].tx, &gu[1].rx, &args);
 	side_offer(&gu[0].tx, args.ring);
 	if (args.both)
 		side_offer(&gu[1].tx, args.ring);

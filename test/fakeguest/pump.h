@@ -13,7 +13,8 @@ struct pump_args {
 	uint32_t burst;	     /* completions collected before they are offered again */
 	double seconds;
 	double warmup;
-	int cpu; /* -1: not pinned */
+	double rate; /* frames a second; 0: as many as pass */
+	int cpu;     /* -1: not pinned */
 	bool both;
 	bool mrg;
 	bool packed;

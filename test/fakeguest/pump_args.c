@@ -19,6 +19,7 @@ static const char usage[] =
 	"  --macs N      addresses each guest uses in turn (1)\n"
 	"  --burst N     completions collected before they are offered again (32)\n"
 	"  --cpu N       pin to this CPU\n"
+	"  --rate N      A sends N frames a second, and latency is measured\n"
 	"  --verify      check every byte; not a measurement\n";
 
 static unsigned long
@@ -77,6 +78,7 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		{ "macs", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'u' },
 		{ "cpu", required_argument, NULL, 'c' },
+		{ "rate", required_argument, NULL, 'f' },
 		{ "verify", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -114,6 +116,9 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 			break;
 		case 'c':
 			args->cpu = number(name, optarg, 0, 1023);
+			break;
+		case 'f':
+			args->rate = number(name, optarg, 1, 100000000);
 			break;
 		case 'h':
 			fputs(usage, stdout);

@@ -23,6 +23,7 @@ side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned i
 	int rc;
 
 	s->tx = tx;
+	s->hdr = hdr;
 	s->size = args->ring;
 	s->r = fg_ring_new(g, 0, tx, args->ring);
 	s->stride = len + 192 > BUF_STRIDE ? (len + 192 + 63) & ~63u : BUF_STRIDE;
@@ -111,6 +112,7 @@ offer_packed(struct side *s, uint32_t n)
 void
 side_offer(struct side *s, uint32_t n)
 {
+	s->offered += n;
 	if (s->r->packed)
 		offer_packed(s, n);
 	else
@@ -151,6 +153,7 @@ side_pending(struct side *s)
 void
 side_skip(struct side *s, uint32_t n)
 {
+	s->taken += n;
 	if (s->r->packed)
 		s->n_seen -= n;
 	else

@@ -12,7 +12,7 @@
 struct side {
 	struct fg_ring *r;
 	uint64_t bufs_gpa;
-	uint32_t n_bufs, stride, len;
+	uint32_t n_bufs, stride, len, hdr;
 	uint32_t size;
 	uint32_t next_buf;
 	bool tx;
@@ -21,6 +21,7 @@ struct side {
 	bool seen_wrap;
 	uint64_t passes, full, idle; /* all; ring completely used up; nothing completed */
 	uint64_t done;
+	uint64_t offered, taken; /* buffers, of all time; in the order of the ring */
 };
 
 /* MAC address i of a guest (0 or 1). */

@@ -31,9 +31,11 @@ def cpu_model():
         return next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
 
 
-def measure(setup, contestant, case, seconds):
+def measure(contestant, case, seconds, results):
     for attempt in range(ATTEMPTS):
         try:
+            if case.rate is not None:
+                return loads.paced(contestant, seconds, case.rate(results))
             return case.run(contestant, seconds)
         except loads.Noise as noise:
             print(f"    again: {noise}", flush=True)
@@ -47,11 +49,9 @@ def run_contestant(build, setup, kind, seconds, verify, results):
         if verify and setup.verify:
             setup.verify(contestant)
         for case in setup.cases:
-            r = measure(setup, contestant, case, seconds)
+            r = measure(contestant, case, seconds, results)
             results.setdefault((setup.name, case.name), {}).setdefault(kind.name, []).append(r)
-            idle = "" if r.idle is None else f", idle {r.idle:.0%}"
-            print(f"  {setup.name}, {case.name}: {kind.name}: {r.mpps:.2f} Mpps,"
-                  f" {r.cycles:.0f} cycles{idle}, {r.bound}-bound", flush=True)
+            print(f"  {setup.name}, {case.name}: {kind.name}: {r}", flush=True)
 
 
 def bench(args):

@@ -21,7 +21,13 @@ class Result:
     idle: float  # its share without work, None: it does not say
     waits: float  # share of the load's looks that found nothing done: how light it is
     lost: int = 0
-    notes: list = field(default_factory=list)
+    latency: dict = field(default_factory=dict)  # ns, by percentile
+
+    def __str__(self):
+        if self.latency:
+            return ", ".join(f"{name} {ns / 1000:.1f} us" for name, ns in self.latency.items())
+        idle = "" if self.idle is None else f", idle {self.idle:.0%}"
+        return f"{self.mpps:.2f} Mpps, {self.cycles:.0f} cycles{idle}, {self.bound}-bound"
 
     @property
     def bound(self):
@@ -66,6 +72,20 @@ def pump(contestant, seconds, **options):
         raise Noise(f"the pump had no CPU for {result['stalled']:.0%} of the time")
     waits = min(d["tx_waits"] for d in result["directions"])
     return Result(result["mpps"], work.cycles, work.idle, waits, result["lost"])
+
+
+def paced(contestant, seconds, rate, size=64, packed=False):
+    """A given rate, one way: how long each frame takes."""
+    argv = pump_command(contestant.build, contestant.sockets[:2], size, both=False, packed=packed,
+                        seconds=seconds, extra=["--rate", int(rate)])
+    contestant.begin()
+    done = subprocess.run(argv, capture_output=True, timeout=60)
+    if done.returncode != 0:
+        raise RuntimeError(f"pump: {done.stderr.decode()}")
+    work, r = contestant.end(), json.loads(done.stdout)
+    return Result(r["received"] / r["seconds"] / 1e6, work.cycles, work.idle, 1.0,
+                  r["sent"] - r["received"],
+                  {p: r[f"{p}_ns"] for p in ("p50", "p99", "p999", "max")})
 
 
 def verify(contestant, seconds=0.5, **options):

@@ -41,7 +41,22 @@ def verdict(case, setup, by_name):
     return "; ".join(words)
 
 
+def latency_table(setup, results):
+    lines = [f"### {setup.name}: {setup.title}", "",
+             "| case | contestant | Mpps | p50, us | p99, us | p99.9, us |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for case in setup.cases:
+        for name, runs in results.get((setup.name, case.name), {}).items():
+            cells = [spread((r.latency[p] / 1000 for r in runs), 1)
+                     for p in ("p50", "p99", "p999")]
+            lines.append(f"| {case.name} | {name} | {median(runs, 'mpps'):.2f} | "
+                         + " | ".join(cells) + " |")
+    return lines + [""]
+
+
 def table(setup, results):
+    if any(case.rate for case in setup.cases):
+        return latency_table(setup, results)
     lines = [f"### {setup.name}: {setup.title}", "",
              "| case | contestant | Mpps | busy cycles per frame | bound by |",
              "| --- | --- | --- | --- | --- |"]

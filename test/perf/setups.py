@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What is measured: setups (contestants and ports, started once a round) and their cases."""
 
+import statistics
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +19,7 @@ class Case:
     run: object  # (contestant, seconds) -> loads.Result
     size: int
     targets: dict = field(default_factory=dict)  # peer's name: our Mpps over its, at least
+    rate: object = None  # (results so far) -> frames a second; then latency is measured
 
 
 @dataclass
@@ -47,6 +49,15 @@ def pumped(sizes, targets=True, **options):
                  target(size) if targets else {}) for size in sizes]
 
 
+def share_of_slowest(share):
+    """Of the rate that the slower of all takes, 64 bytes one way."""
+    def rate(results):
+        by_name = results["one-way", "64 bytes"]
+        return share * 1e6 * min(statistics.median(r.mpps for r in runs)
+                                 for runs in by_name.values())
+    return rate
+
+
 def verified(**options):
     def verify(contestant):
         for size in 64, 1518:
@@ -69,4 +80,9 @@ SETUPS = [
     Setup("macs", "addresses in use, 64 bytes, both ways, light pump", SWITCHES,
           [Case(f"{n} addresses", partial(loads.pump, size=64, macs=n), 64, {Ovs.name: 2.5})
            for n in (1, 1000, 16000)]),
+    # After one-way, whose results it needs.
+    Setup("latency", "64 bytes one way, at a share of the slower one's rate",
+          [Ours, TestpmdIo, Ovs],
+          [Case(f"{share:.0%} load", None, 64, rate=share_of_slowest(share))
+           for share in (0.1, 0.5, 0.9)]),
 ]
