@@ -250,3 +250,19 @@ gmem_uva_range(const struct gmem_gen *gen, uint64_t uva, uint64_t len)
 	}
 	return NULL;
 }
+
+bool
+gmem_identify(const struct gmem_gen *gen, const void *p, struct gmem_id *id)
+{
+	for (uint32_t i = 0; i < gen->n_regions; i++) {
+		const struct gmem_region *r = &gen->regions[i];
+		uint64_t offset = (uintptr_t)p - (uintptr_t)r->hva;
+
+		if (offset >= r->size)
+			continue;
+		*id = (struct gmem_id){ r->map->file_dev, r->map->file_ino,
+			r->map->file_offset + offset };
+		return true;
+	}
+	return false;
+}

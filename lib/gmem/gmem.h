@@ -36,6 +36,14 @@ struct gmem_region_desc {
 	uint64_t mmap_offset; /* where the region starts in its file */
 };
 
+/*
+ * Where a byte of guest memory lies, whoever maps it wherever: file and offset. A guest that is
+ * started anew has other files.
+ */
+struct gmem_id {
+	uint64_t dev, ino, offset;
+};
+
 struct gmem_map; /* one mapping of one file, reference-counted, private */
 
 struct gmem_region {
@@ -129,5 +137,8 @@ found:;
  * range must lie in one region. NULL otherwise.
  */
 void *gmem_uva_range(const struct gmem_gen *gen, uint64_t uva, uint64_t len);
+
+/* What lies at p, an address here. false: not in gen. */
+bool gmem_identify(const struct gmem_gen *gen, const void *p, struct gmem_id *id);
 
 #endif

@@ -73,12 +73,43 @@ control_does_not_free_a_large_guest_s_pages(void **state)
 	unit_expect_maps(maps);
 }
 
+static void
+a_byte_is_known_by_its_file_whoever_maps_it_and_a_new_guest_has_another(void **state)
+{
+	const uint64_t page = 4096;
+	int fd = unit_memfd(4 * page), other = unit_memfd(4 * page);
+	struct gmem_gen *here = unit_gen_one(0, 2 * page, page, page, fd);
+	struct gmem_gen *there = unit_gen_one(8 * page, page, 2 * page, 2 * page, fd);
+	struct gmem_gen *reboot = unit_gen_one(0, 2 * page, page, page, other);
+	struct gmem_id a, b;
+
+	assert_true(gmem_identify(here, here->regions[0].hva + page + 5, &a));
+	assert_true(gmem_identify(there, there->regions[0].hva + 5, &b));
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_int_equal(a.offset, 2 * page + 5);
+	assert_true(gmem_identify(here, here->regions[0].hva + page + 6, &b));
+	assert_memory_not_equal(&a, &b, sizeof(a));
+	assert_true(gmem_identify(reboot, reboot->regions[0].hva + page + 5, &b));
+	assert_memory_not_equal(&a, &b, sizeof(a));
+
+	assert_false(gmem_identify(here, here->regions[0].hva + 2 * page, &a));
+	assert_false(gmem_identify(here, here->regions[0].hva - 1, &a));
+	assert_false(gmem_identify(here, &fd, &a));
+	gmem_gen_unref(here);
+	gmem_gen_unref(there);
+	gmem_gen_unref(reboot);
+	close(fd);
+	close(other);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_system_that_does_not_answer_is_not_asked),
 		cmocka_unit_test(control_does_not_free_a_large_guest_s_pages),
+		cmocka_unit_test(
+			a_byte_is_known_by_its_file_whoever_maps_it_and_a_new_guest_has_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

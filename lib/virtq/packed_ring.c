@@ -3,6 +3,11 @@
 
 #include "packed_ring.h"
 
+/* A driver that negotiates others starts anew. */
+#define RESUME_FEATURES                                                                            \
+	(VIRTQ_F_MRG_RXBUF | VIRTQ_F_INDIRECT_DESC | VIRTQ_F_EVENT_IDX | VIRTQ_F_VERSION_1 |       \
+		VIRTQ_F_RING_PACKED | VIRTQ_F_IN_ORDER)
+
 /* 2.8.10: alignment of the three parts. */
 static bool
 packed_valid(const struct virtq_params *params, const struct virtq_addrs *addrs)
@@ -17,8 +22,11 @@ packed_valid(const struct virtq_params *params, const struct virtq_addrs *addrs)
 static int
 packed_init(struct virtq *q, const struct virtq_params *params)
 {
-	q->batch = rte_zmalloc_socket("virtq_batch", PACKED_BATCH * sizeof(*q->batch),
-		RTE_CACHE_LINE_SIZE, params->socket_id);
+	q->resume = params->resume;
+	q->batch = q->resume != NULL
+			   ? q->resume->batch
+			   : rte_zmalloc_socket("virtq_batch", PACKED_BATCH * sizeof(*q->batch),
+				     RTE_CACHE_LINE_SIZE, params->socket_id);
 	if (q->batch == NULL)
 		return -ENOMEM;
 	if (q->dir == VIRTQ_PUSH)
@@ -36,13 +44,18 @@ static void
 packed_start(struct virtq *q, const struct virtq_params *params, struct virtq_view *view)
 {
 	q->next_avail = q->done_avail = (uint16_t)params->base;
+	if (q->resume != NULL)
+		resume_start(q, view, params->features & RESUME_FEATURES);
 }
 
 /* 2.8.10.1: kicks are not wanted, EVENT_IDX or not. */
 static void
 packed_view_start(struct virtq *q, struct virtq_view *view)
 {
-	packed_event_store(view->device, 0, PACKED_EVENT_F_DISABLE);
+	if (q->resume != NULL)
+		resume_view_start(q, view);
+	packed_event_store(
+		view->device, q->resume != NULL ? q->resume->nonce : 0, PACKED_EVENT_F_DISABLE);
 }
 
 static void

@@ -11,12 +11,22 @@
 #define VIRTQ_PACKED_RING_H
 
 #include "notify.h"
+#include "packed_resume.h"
 
 /* Descriptors that the driver may have made available and we have not taken. */
 static __rte_always_inline uint32_t
 packed_room(const struct virtq *q)
 {
 	return q->size - packed_distance(q->done_avail, q->next_avail, q->size);
+}
+
+/* The batch from done_avail on is published; it ends before `place`. */
+static __rte_always_inline void
+packed_batch_written(struct virtq *q, uint16_t place)
+{
+	resume_disarm(q, place);
+	q->done_avail = place;
+	q->n_batch = 0;
 }
 
 /* Write the batch from done_avail on, which moves behind it. At least one; notifies nobody. */
@@ -26,14 +36,14 @@ packed_batch_write(struct virtq *q, const struct virtq_view *view)
 	const struct packed_used *first = q->batch, *end = first + q->n_batch;
 	uint16_t place = q->done_avail;
 
+	resume_arm(q);
 	place = packed_advance(place, first->n_ring, q->size);
 	for (const struct packed_used *u = first + 1; u < end; u++) {
 		packed_used_write(view->ring, place, u->id, u->len);
 		place = packed_advance(place, u->n_ring, q->size);
 	}
 	packed_used_publish(view->ring, q->done_avail, first->id, first->len);
-	q->done_avail = place;
-	q->n_batch = 0;
+	packed_batch_written(q, place);
 }
 
 /* Pull: completions before `upto` go to the guest, which is notified if it wants to be. */

@@ -5,14 +5,6 @@
 #include "mbuf_batch.h"
 #include "nethdr.h"
 
-/* Feature bits, by their numbers in virtio 1.2 (5.1.3, 6). */
-#define F_MRG_RXBUF	(UINT64_C(1) << 15)
-#define F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define F_EVENT_IDX	(UINT64_C(1) << 29)
-#define F_VERSION_1	(UINT64_C(1) << 32)
-#define F_RING_PACKED	(UINT64_C(1) << 34)
-#define F_IN_ORDER	(UINT64_C(1) << 35)
-
 static const char *const names[] = {
 #define X(e, n, d) n,
 	VIRTQ_FAULTS(X)
@@ -49,6 +41,7 @@ view_create(struct virtq *q, struct gmem_gen *gen, const struct virtq_addrs *add
 	view->avail = addrs->avail;
 	view->used = addrs->used;
 	view->seq = ++q->next_seq;
+	(void)gmem_identify(gen, addrs->desc, &view->ring_id); /* zeroes: never the same */
 	return view;
 }
 
@@ -63,7 +56,8 @@ static void
 queue_free(struct virtq *q)
 {
 	rte_free(q->heads);
-	rte_free(q->batch);
+	if (q->resume == NULL)
+		rte_free(q->batch);
 	rte_free(q->slots);
 	rte_free(q->segs);
 	rte_free(q);
@@ -72,12 +66,13 @@ queue_free(struct virtq *q)
 static void
 set_features(struct virtq *q, uint64_t features)
 {
-	q->indirect = (features & F_INDIRECT_DESC) != 0;
-	q->event_idx = (features & F_EVENT_IDX) != 0;
-	q->packed = (features & F_RING_PACKED) != 0;
-	q->in_order = (features & F_IN_ORDER) != 0;
-	q->mergeable = (features & F_MRG_RXBUF) != 0;
-	q->hdr_len = (features & (F_VERSION_1 | F_MRG_RXBUF)) ? NETHDR_LEN : NETHDR_LEN_LEGACY;
+	q->indirect = (features & VIRTQ_F_INDIRECT_DESC) != 0;
+	q->event_idx = (features & VIRTQ_F_EVENT_IDX) != 0;
+	q->packed = (features & VIRTQ_F_RING_PACKED) != 0;
+	q->in_order = (features & VIRTQ_F_IN_ORDER) != 0;
+	q->mergeable = (features & VIRTQ_F_MRG_RXBUF) != 0;
+	q->hdr_len = (features & (VIRTQ_F_VERSION_1 | VIRTQ_F_MRG_RXBUF)) ? NETHDR_LEN
+									  : NETHDR_LEN_LEGACY;
 	q->offloads = q->dir == VIRTQ_PULL ? nethdr_host_offloads(features)
 					   : nethdr_guest_offloads(features);
 }
@@ -161,7 +156,7 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 
 	assert_control();
 	const struct ring_format *format =
-		params->features & F_RING_PACKED ? &packed_format : &split_format;
+		params->features & VIRTQ_F_RING_PACKED ? &packed_format : &split_format;
 	if (!format->valid(params, addrs))
 		return -EINVAL;
 	struct virtq *q =

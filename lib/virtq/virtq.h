@@ -110,25 +110,39 @@ struct virtq_params {
 	 * data: headroom + 2 KiB, for whole copies.
 	 */
 	struct rte_mempool *pool_small, *pool_loan, *pool_data;
+	/*
+	 * Packed only: NULL, or VIRTQ_RESUME_SIZE bytes aligned to a cache line that outlive the
+	 * switch, no other ring's, zeroes at first. A successor that gets the same bytes goes on
+	 * where this ring was when its process died, whatever base says.
+	 */
+	void *resume;
 	struct stats_port *stats;  /* drops, copied and loaned frames */
 	struct stats_queue *queue; /* frames and bytes of this queue */
 };
 
 #define VIRTQ_COPYBREAK_MAX 256
+#define VIRTQ_RESUME_SIZE   4096
 
 struct virtq;	   /* private: virtq_priv.h */
 struct virtq_view; /* one generation and the ring addresses under it */
 
 /*
  * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
- * The first used index is what the ring says; entries from base up to it are complete and are
- * not read again.
+ * Split: the first used index is what the ring says; entries from base up to it are complete and
+ * are not read again. Packed: what params.resume says, if it is this ring's and the ring agrees,
+ * else base; the half of base that concerns completions is not looked at.
  * -EINVAL: size 0, above the maximum or, of a split ring, no power of two; ring parts not
  * aligned (2.7: 16, 2, 4; 2.8.10: 16, 4, 4); base outside the ring; copybreak too
  * large, or pools with too little room for it. -ENOMEM.
  */
 int virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 	const struct virtq_addrs *addrs, struct virtq **out);
+
+/*
+ * Control, once a front-end was told where the ring stopped and will say where it goes on: what
+ * params.resume says of it is void.
+ */
+void virtq_resume_clear(void *resume);
 
 /* Bytes of EAL's heap that a ring of the largest size takes. Pure. */
 size_t virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap);

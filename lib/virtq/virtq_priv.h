@@ -16,6 +16,14 @@
  */
 #define VIRTQ_BURST_DESCS 2048
 
+/* Feature bits, by their numbers in virtio 1.2 (5.1.3, 6). */
+#define VIRTQ_F_MRG_RXBUF     (UINT64_C(1) << 15)
+#define VIRTQ_F_INDIRECT_DESC (UINT64_C(1) << 28)
+#define VIRTQ_F_EVENT_IDX     (UINT64_C(1) << 29)
+#define VIRTQ_F_VERSION_1     (UINT64_C(1) << 32)
+#define VIRTQ_F_RING_PACKED   (UINT64_C(1) << 34)
+#define VIRTQ_F_IN_ORDER      (UINT64_C(1) << 35)
+
 struct virtq_view {
 	/* Immutable. */
 	struct gmem_gen *gen;
@@ -31,7 +39,8 @@ struct virtq_view {
 		struct split_used *used;
 		struct packed_event *device;
 	};
-	uint32_t seq; /* tells views apart, also when an address is used again */
+	struct gmem_id ring_id; /* of the descriptors */
+	uint32_t seq;		/* tells views apart, also when an address is used again */
 
 	/* Owner writes, control reads (virtq_reap): frames on loan out of gen. */
 	uint32_t n_loans;
@@ -64,7 +73,7 @@ struct packed_used {
 };
 
 /* Used descriptors that are published by one store. */
-#define PACKED_BATCH 504
+#define PACKED_BATCH 496
 /* Chains of one frame at most: those of 64 KiB in buffers of 257 bytes. */
 #define PACKED_MERGE_MAX 256
 static_assert(PACKED_MERGE_MAX + BASE_BURST <= PACKED_BATCH, "a frame is published at once");
@@ -101,6 +110,7 @@ struct virtq {
 		struct packed_chain *chains;
 	};
 	struct packed_used *batch; /* packed: to be published, [PACKED_BATCH] */
+	struct resume *resume;	   /* packed, or NULL; batch is in it then */
 	struct loan_slot *slots;
 	struct chain_seg *segs; /* scratch of the burst, [n_scratch] */
 	uint32_t n_segs_max;	/* pieces of one chain: more are cut off */

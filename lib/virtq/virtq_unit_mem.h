@@ -15,12 +15,12 @@
 #include "nethdr.h"
 #include "unit.h"
 
-#define F_MRG_RXBUF	(UINT64_C(1) << 15)
-#define F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define F_EVENT_IDX	(UINT64_C(1) << 29)
-#define F_VERSION_1	(UINT64_C(1) << 32)
-#define F_RING_PACKED	(UINT64_C(1) << 34)
-#define F_IN_ORDER	(UINT64_C(1) << 35)
+#define F_MRG_RXBUF	VIRTQ_F_MRG_RXBUF
+#define F_INDIRECT_DESC VIRTQ_F_INDIRECT_DESC
+#define F_EVENT_IDX	VIRTQ_F_EVENT_IDX
+#define F_VERSION_1	VIRTQ_F_VERSION_1
+#define F_RING_PACKED	VIRTQ_F_RING_PACKED
+#define F_IN_ORDER	VIRTQ_F_IN_ORDER
 
 #define NEXT	 DESC_F_NEXT
 #define WRITE	 DESC_F_WRITE
