@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "fdb.h"
+#include "helper.h"
 #include "loop.h"
 #include "quiesce.h"
 #include "switch.h"
@@ -266,6 +267,9 @@ switch_run(const struct settings *s)
 
 	if (rc < 0)
 		goto no_quiesce;
+	rc = helper_start(base);
+	if (rc < 0)
+		goto no_helper;
 	/* Where the first worker is: mbufs go through every worker's hands. */
 	rc = pools_create(&s->pools, rte_lcore_to_socket_id(1), &pools);
 	if (rc < 0)
@@ -287,6 +291,8 @@ no_workers:
 no_fdb:
 	pools_free(&pools);
 no_pools:
+	helper_stop();
+no_helper:
 	quiesce_fini();
 no_quiesce:
 	loop_free();

@@ -141,4 +141,71 @@ void *gmem_uva_range(const struct gmem_gen *gen, uint64_t uva, uint64_t len);
 /* What lies at p, an address here. false: not in gen. */
 bool gmem_identify(const struct gmem_gen *gen, const void *p, struct gmem_id *id);
 
+/*
+ * DMA: devices that read guest memory where it lies.
+ *
+ * A domain is one place where memory is made known to devices: a VFIO container, or a device with
+ * an IOMMU of its own. While it is open, each guest's memory is mapped there, one call for each
+ * file that gmem maps, and unmapped by the same range when the last generation that holds it is
+ * gone, before it leaves our address space. A domain that is opened later gets what is there.
+ *
+ * Both happen on the device helper thread. What is not mapped yet, or cannot be, is not in the
+ * domain's table: frames that lie there are copied. What could not be mapped is tried again when
+ * something else was unmapped.
+ *
+ * Threads: the table is for workers, all else control's; ops run on the helper thread.
+ */
+struct gmem_dma_ops {
+	/*
+	 * [addr, addr + len): whole pages of that size, from a memory file; the device is to know
+	 * them by their addresses here. 0 or a negative errno. They may block.
+	 */
+	int (*map)(void *ctx, void *addr, size_t len, size_t page);
+	int (*unmap)(void *ctx, void *addr, size_t len, size_t page);
+};
+
+struct gmem_dma_table {
+	uint32_t n;
+	struct {
+		uintptr_t start, end;
+	} ranges[]; /* ascending, none overlap */
+};
+
+struct gmem_dma; /* a domain */
+
+struct gmem_dma_status {
+	uint32_t n_mapped, n_pending, n_failed; /* maps */
+	uint64_t bytes;				/* mapped */
+};
+
+/* name: for the log, copied. NULL when out of memory. */
+struct gmem_dma *gmem_dma_open(const struct gmem_dma_ops *ops, void *ctx, const char *name);
+/*
+ * Unmap all, and wait for that. No device of the domain has frames any more, and no worker asks
+ * for its table.
+ */
+void gmem_dma_close(struct gmem_dma *dma);
+void gmem_dma_get_status(const struct gmem_dma *dma, struct gmem_dma_status *out);
+
+/*
+ * What is mapped: load it once a burst, after the burst was pulled, and forget it before the next
+ * quiesce_checkpoint. Who pulled a frame from memory that is new has seen the table without what
+ * was there before.
+ */
+struct gmem_dma_table *gmem_dma_table(struct gmem_dma *dma);
+
+bool gmem_dma_covers_slow(
+	const struct gmem_dma_table *t, uintptr_t start, uint32_t len, uint32_t *hint);
+
+/* Is all of [addr, addr + len) in one range? *hint is the caller's own memory; start with 0. */
+static inline bool
+gmem_dma_covers(const struct gmem_dma_table *t, const void *addr, uint32_t len, uint32_t *hint)
+{
+	uintptr_t start = (uintptr_t)addr;
+
+	if (likely(*hint < t->n && start >= t->ranges[*hint].start && start < t->ranges[*hint].end))
+		return len <= t->ranges[*hint].end - start;
+	return gmem_dma_covers_slow(t, start, len, hint);
+}
+
 #endif

@@ -83,6 +83,7 @@ gmem_map_create(const struct gmem_region_desc *desc, int fd, struct gmem_map **o
 	map->file_ino = st.st_ino;
 	map->file_offset = desc->mmap_offset;
 	gmem_slot_publish(map, (uintptr_t)p, (uintptr_t)p + len, page);
+	gmem_dma_map_added(map);
 	*out = map;
 	*hva = p + lead;
 	return 0;
@@ -104,8 +105,8 @@ gmem_map_is_of(const struct gmem_map *map, const struct gmem_region_desc *desc, 
  * Who unmaps a guest's memory as the last one frees its pages, which takes about half a second
  * for each GiB of small ones: a front-end is often gone by then.
  */
-static void
-unmap(void *start, size_t len)
+void
+gmem_map_unmap(void *start, size_t len)
 {
 	static struct base_closer *closer;
 
@@ -125,7 +126,9 @@ gmem_map_unref(struct gmem_map *map)
 	if (--map->refcnt > 0)
 		return;
 	uintptr_t start = map->start, end = map->end;
+	bool waits = gmem_dma_map_leaves(map);
 	/* Out of the table first: no page must be put where the address has a new owner. */
 	gmem_slot_free(map);
-	unmap((void *)start, end - start);
+	if (!waits)
+		gmem_map_unmap((void *)start, end - start);
 }

@@ -49,4 +49,16 @@ struct gmem_map *gmem_slot_take(void);
 void gmem_slot_publish(struct gmem_map *map, uintptr_t start, uintptr_t end, uintptr_t page);
 void gmem_slot_free(struct gmem_map *map);
 
+/* A map that is visible in the table is given to all domains. */
+void gmem_dma_map_added(struct gmem_map *map);
+/*
+ * It is leaving: nobody refers to it. True: it is mapped for a device, or may be soon, and
+ * gmem_map_unmap is called for it when it is not any more.
+ */
+bool gmem_dma_map_leaves(const struct gmem_map *map);
+/* The end of a mapping; at once or on another thread. */
+void gmem_map_unmap(void *start, size_t len);
+/* The live map from number *i on, or NULL; *i is its number. Control. */
+struct gmem_map *gmem_map_next(unsigned int *i);
+
 #endif

@@ -143,3 +143,15 @@ gmem_slot_free(struct gmem_map *map)
 	map->refcnt = 0;
 	__atomic_store_n(&map->start, GMEM_MAP_FREE, __ATOMIC_RELEASE);
 }
+
+struct gmem_map *
+gmem_map_next(unsigned int *i)
+{
+	assert_control();
+	for (; *i < n_chunks * CHUNK; (*i)++) {
+		struct gmem_map *map = &chunks[*i / CHUNK][*i % CHUNK];
+		if (map->start != GMEM_MAP_FREE)
+			return map;
+	}
+	return NULL;
+}
