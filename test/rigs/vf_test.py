@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VF ports, in a host with an IOMMU (vf_host.py): what is not mapped for the device is a fault in
+its kernel's log."""
+
+import os
+import tempfile
+
+import pytest
+
+import qemu
+from vf_host import Host
+
+JOB_SECONDS = 240  # some on a quiet machine
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def host(request):
+    cache = os.path.abspath(request.config.getoption("--cache"))
+    image = os.path.join(cache, "host-image")
+    qemu.make("host-image", image)
+    with tempfile.TemporaryDirectory(prefix="vs-") as folder:
+        # The first version with an igb.
+        machine = Host(qemu.Backported(cache).command(folder), image,
+                       os.path.abspath(request.config.getoption("--build")), folder)
+        try:
+            machine.wait_booted()
+            machine.job("make_vfs", JOB_SECONDS)
+            yield machine
+        finally:
+            machine.kill()
+            print(machine.output(), machine.console()[-3000:])
+
+
+def test_frames_of_every_size_pass_two_vfs_both_ways(host):
+    print(host.job("carries_every_size", JOB_SECONDS))
