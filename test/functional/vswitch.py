@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 
-from fakeguest import PATIENCE, Guest, wait_until
+from fakeguest import PATIENCE, REGIONS, Guest, wait_until
 from fglib import BUILD_DIR
 from stream import Stream
 from vstools.process import die_with_parent
@@ -81,6 +81,13 @@ class Switch:
         return p.returncode, p.stdout, p.stderr
 
     def start(self):
+        self.launch()
+        self.wait_ready()
+        self.n_fds_idle = self.n_fds()
+        self.buffers_idle = self.free_buffers()
+
+    def launch(self):
+        """Without waiting for anything."""
         self.write_config()
         cpus = range(os.cpu_count())
 
@@ -92,10 +99,11 @@ class Switch:
             self.proc = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 env=self.env(), preexec_fn=in_child)
-        ready = wait_until(lambda: "ready: " in self.log or self.proc.poll() is not None, START_S)
+
+    def wait_ready(self, step=0.005):
+        ready = wait_until(lambda: "ready: " in self.log or self.proc.poll() is not None, START_S,
+                           step)
         assert ready and self.proc.poll() is None, f"no start:\n{self.log}"
-        self.n_fds_idle = self.n_fds()
-        self.buffers_idle = self.free_buffers()
 
     @property
     def log(self):
@@ -180,6 +188,17 @@ class Switch:
         g = Guest(self.path(port), **options)
         g.switch = self
         self.guests.append(g)
+        return g
+
+    def listener(self, port, **options):
+        """A front-end that the port, in the client role, connects to; booted if `boot`."""
+        g = Guest(boot=False, regions=options.pop("regions", REGIONS))
+        g.switch = self
+        self.guests.append(g)
+        g.listen(self.path(port))
+        if options.pop("boot", True):
+            g.accept()
+            g.boot(**options)
         return g
 
     def stream(self, *args, **options):
