@@ -59,6 +59,40 @@ push_spread(
 	return n_sent;
 }
 
+static inline uint16_t
+send_fit(
+	const struct port_vhost *pv, const struct pv_view *view, struct rte_mbuf **pkts, uint16_t n)
+{
+	return likely(view->n_tx == 1) ? push(pv, view, 0, pkts, n)
+				       : push_spread(pv, view, pkts, n);
+}
+
+/*
+ * At least one is not for this guest as it is. Their order stays. What a frame was cut into leaves
+ * before the next one is looked at: offload.h.
+ */
+static __rte_noinline uint16_t
+send_unfit_slow(
+	const struct port_vhost *pv, const struct pv_view *view, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct offload_pools pools = { pv->env.pools.small, pv->env.pools.loan };
+	struct rte_mbuf *fit[OFFLOAD_SEGS_MAX], *ready[BASE_BURST];
+	uint16_t n_ready = 0, n_sent = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t n_fit = offload_fit(
+			pkts[i], view->offloads, view->frame_max, &pools, pv->port.stats, fit);
+		for (uint16_t j = 0; j < n_fit; j++) {
+			ready[n_ready++] = fit[j];
+			if (n_ready < BASE_BURST && (n_fit == 1 || j + 1 < n_fit))
+				continue;
+			n_sent += send_fit(pv, view, ready, n_ready);
+			n_ready = 0;
+		}
+	}
+	return n_ready > 0 ? n_sent + send_fit(pv, view, ready, n_ready) : n_sent;
+}
+
 uint16_t
 pv_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -66,10 +100,11 @@ pv_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 	const struct pv_view *view = pv_view_get(&pv->views);
 
 	assert(n > 0 && n <= BASE_BURST);
-	if (likely(view->n_tx == 1))
-		return push(pv, view, 0, pkts, n);
-	if (view->n_tx > 1)
-		return push_spread(pv, view, pkts, n);
+	if (likely(view->n_tx > 0)) {
+		if (unlikely(offload_any_unfit(pkts, n, view->offloads, view->frame_max)))
+			return send_unfit_slow(pv, view, pkts, n);
+		return send_fit(pv, view, pkts, n);
+	}
 	stats_drop(port->stats, STATS_DROP_NOT_READY, n);
 	rte_pktmbuf_free_bulk(pkts, n);
 	return 0;

@@ -56,7 +56,7 @@ struct port_vhost {
 	uint16_t copybreak, loan_cap;
 	uint32_t flow_key; /* pv_flow_hash */
 	enum vhost_user_role role;
-	struct pv_offer offer;
+	struct pv_offer offer; /* `earlier` is set by start */
 	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 	/* Control's. */

@@ -51,6 +51,8 @@ static struct unit unit;
 /* The config of its port; a test program may have another. */
 static const char *unit_text = "[port vm]\ntype = vhost-user\nsocket = vm.sock\n";
 static unsigned int unit_workers = 1;
+/* What its guest negotiates. */
+static uint64_t unit_features = RTE_BIT64(VIRTIO_F_VERSION_1) | RTE_BIT64(VIRTIO_NET_F_MRG_RXBUF);
 
 static inline void
 unit_queues_changed(struct port *port)
@@ -133,8 +135,7 @@ static inline void
 unit_connect(void)
 {
 	pv_session_ops.connected(unit.pv);
-	pv_session_ops.features(
-		unit.pv, RTE_BIT64(VIRTIO_F_VERSION_1) | RTE_BIT64(VIRTIO_NET_F_MRG_RXBUF));
+	pv_session_ops.features(unit.pv, unit_features);
 	pv_session_ops.memory(unit.pv, unit.gen);
 }
 
