@@ -62,6 +62,36 @@ fdb_destroy(struct fdb *fdb)
 	rte_free(fdb);
 }
 
+static uint32_t
+cache_slots(uint32_t size)
+{
+	return rte_align32pow2(4 * size);
+}
+
+size_t
+fdb_cache_bytes(uint32_t size)
+{
+	return cache_slots(size) * sizeof(uint32_t);
+}
+
+int
+fdb_cache_init(const struct fdb *fdb, struct fdb_cache *cache, int socket_id)
+{
+	assert_control();
+	cache->multiplier = fdb->multiplier;
+	cache->shift = 64 - rte_log2_u32(cache_slots(fdb->size));
+	cache->slot = rte_zmalloc_socket(
+		"fdb_cache", fdb_cache_bytes(fdb->size), RTE_CACHE_LINE_SIZE, socket_id);
+	return cache->slot == NULL ? -ENOMEM : 0;
+}
+
+void
+fdb_cache_fini(struct fdb_cache *cache)
+{
+	assert_control();
+	rte_free(cache->slot);
+}
+
 void
 fdb_port_limit(struct fdb *fdb, uint16_t port, uint32_t limit)
 {

@@ -43,7 +43,6 @@
 
 #define FDB_SIZE_MIN  16
 #define FDB_SIZE_MAX  (1 << 20)
-#define FDB_CACHE     2048 /* last hits a worker remembers; a power of two */
 #define FDB_PORT_NONE BASE_PORT_NONE
 
 #define FDB_REMOVE_BATCH 32 /* entries removed under one hold of the writer lock */
@@ -51,12 +50,17 @@
 struct fdb;
 
 /*
- * A worker's private memory of where recent keys stand, so that a repeated
- * lookup costs one load and one compare. Zeroed at start.
+ * A worker's private memory of where keys stand, so that a repeated lookup costs two loads and
+ * one compare. It has four slots and more for each entry of the table: few keys share one.
  */
 struct fdb_cache {
-	uint32_t slot[FDB_CACHE];
+	uint64_t multiplier;
+	uint32_t shift;
+	uint32_t *slot;
 };
+
+/* Bytes that the cache of a table of this size takes. Pure. */
+size_t fdb_cache_bytes(uint32_t size);
 
 /* The key: VLAN in the high 16 bits, then the address in wire order as a number. Never 0 for a
  * valid station. */
@@ -74,6 +78,10 @@ fdb_key(const struct rte_ether_addr *mac, uint16_t vlan)
  */
 struct fdb *fdb_create(uint32_t size, uint32_t age_s);
 void fdb_destroy(struct fdb *fdb); /* workers gone */
+
+/* Control: an empty cache, on a NUMA node. 0 or -ENOMEM. */
+int fdb_cache_init(const struct fdb *fdb, struct fdb_cache *cache, int socket_id);
+void fdb_cache_fini(struct fdb_cache *cache);
 
 /* Control: how many addresses a port may learn from now on. Before its first frame; default 0. */
 void fdb_port_limit(struct fdb *fdb, uint16_t port, uint32_t limit);

@@ -29,6 +29,23 @@ find_slow(struct fdb *fdb, struct fdb_cache *cache, const uint64_t *const *keys,
 	}
 }
 
+/* Which entries the cache has for n keys. All are on their way before the first is looked at. */
+static inline void
+cached(const struct fdb *fdb, struct fdb_cache *cache, const uint64_t *keys, uint16_t n,
+	struct fdb_entry **e)
+{
+	uint32_t *slot[BASE_BURST];
+
+	for (uint16_t i = 0; i < n; i++) {
+		slot[i] = fdb_cache_slot(cache, keys[i]);
+		rte_prefetch0(slot[i]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		e[i] = &fdb->entries[*slot[i]];
+		rte_prefetch0(e[i]);
+	}
+}
+
 void
 fdb_lookup_burst(
 	struct fdb *fdb, struct fdb_cache *cache, const uint64_t *keys, uint16_t *ports, uint16_t n)
@@ -37,10 +54,10 @@ fdb_lookup_burst(
 	struct fdb_entry *found[BASE_BURST];
 	uint16_t n_missed = 0;
 
+	cached(fdb, cache, keys, n, found);
 	for (uint16_t i = 0; i < n; i++) {
-		const struct fdb_entry *e = &fdb->entries[*fdb_cache_slot(cache, keys[i])];
-		if (likely(fdb_entry_key(e) == keys[i]))
-			ports[i] = fdb_entry_where(e);
+		if (likely(fdb_entry_key(found[i]) == keys[i]))
+			ports[i] = fdb_entry_where(found[i]);
 		else
 			missed[n_missed++] = &keys[i];
 	}
@@ -131,12 +148,14 @@ fdb_learn_burst(
 {
 	const uint32_t now = __atomic_load_n(&fdb->now, __ATOMIC_RELAXED);
 	const uint64_t *missed[BASE_BURST];
+	struct fdb_entry *e[BASE_BURST];
 	uint16_t n_missed = 0;
 
+	cached(fdb, cache, keys, n, e);
 	for (uint16_t i = 0; i < n; i++) {
-		struct fdb_entry *e = &fdb->entries[*fdb_cache_slot(cache, keys[i])];
-		if (likely(fdb_entry_key(e) == keys[i] && (uint16_t)fdb_entry_where(e) == port))
-			fdb_entry_touch(e, now);
+		if (likely(fdb_entry_key(e[i]) == keys[i] &&
+			    (uint16_t)fdb_entry_where(e[i]) == port))
+			fdb_entry_touch(e[i], now);
 		else
 			missed[n_missed++] = &keys[i];
 	}

@@ -66,8 +66,7 @@ fdb_hash(const struct fdb *fdb, uint64_t key)
 static inline uint32_t *
 fdb_cache_slot(struct fdb_cache *cache, uint64_t key)
 {
-	static_assert(RTE_IS_POWER_OF_2(FDB_CACHE), "the multiplication's top bits are the slot");
-	return &cache->slot[key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - __builtin_ctz(FDB_CACHE))];
+	return &cache->slot[key * cache->multiplier >> cache->shift];
 }
 
 static inline uint64_t

@@ -31,11 +31,12 @@ station(uint16_t n)
 	return fdb_key(&(struct rte_ether_addr){ { 2, 0, 0, 0, n >> 8, n } }, 0);
 }
 
+static struct fdb_cache caches[2];
+
 /* Any station but the fixed ones may be at ports 0 .. PORTS - 1, whichever spoke last. */
 static int
 work(void *arg)
 {
-	static struct fdb_cache caches[2];
 	unsigned int w = (uintptr_t)arg;
 	struct outcome *o = &outcomes[w];
 	uint64_t keys[BASE_BURST];
@@ -115,6 +116,8 @@ workers_and_control_change_the_table_together(void **state)
 
 	assert_int_equal(quiesce_init(2), 0);
 	fdb = fdb_create(SIZE, AGE);
+	assert_int_equal(fdb_cache_init(fdb, &caches[0], SOCKET_ID_ANY), 0);
+	assert_int_equal(fdb_cache_init(fdb, &caches[1], SOCKET_ID_ANY), 0);
 	assert_non_null(fdb);
 	for (uint16_t p = 0; p < PORTS; p++)
 		fdb_port_limit(fdb, p, LIMIT);
@@ -148,6 +151,8 @@ workers_and_control_change_the_table_together(void **state)
 		assert_int_equal(outcomes[w].n_wrong, 0);
 	}
 	assert_consistent();
+	fdb_cache_fini(&caches[0]);
+	fdb_cache_fini(&caches[1]);
 	fdb_destroy(fdb);
 	quiesce_fini();
 }

@@ -13,23 +13,21 @@ static uint32_t now_s;
 static int
 setup(void **state)
 {
-	memset(&cache, 0, sizeof(cache));
-	memset(&other, 0, sizeof(other));
 	now_s = 1000000; /* a host that has been up for long */
-	if (quiesce_init(1) < 0)
-		return -1;
-	fdb = fdb_create(SIZE, AGE);
-	if (fdb == NULL)
+	if (quiesce_init(1) < 0 || (fdb = fdb_create(SIZE, AGE)) == NULL)
 		return -1;
 	for (uint16_t p = 1; p <= 3; p++)
 		fdb_port_limit(fdb, p, 16);
 	fdb_tick(fdb, now_s);
-	return 0;
+	return fdb_cache_init(fdb, &cache, SOCKET_ID_ANY) < 0 ||
+	       fdb_cache_init(fdb, &other, SOCKET_ID_ANY) < 0;
 }
 
 static int
 teardown(void **state)
 {
+	fdb_cache_fini(&cache);
+	fdb_cache_fini(&other);
 	fdb_destroy(fdb);
 	quiesce_fini();
 	return 0;
@@ -69,7 +67,7 @@ assert_at(uint64_t key, uint16_t port)
 {
 	/* With a warm cache and with a cold one. */
 	assert_int_equal(lookup(&cache, key), port);
-	memset(&other, 0, sizeof(other));
+	memset(other.slot, 0, fdb_cache_bytes(SIZE));
 	assert_int_equal(lookup(&other, key), port);
 }
 

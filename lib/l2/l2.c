@@ -20,6 +20,7 @@
 /* What pass 1 finds out of a burst. Equal neighbours share a key. */
 struct classified {
 	uint16_t n, n_src, n_dst;
+	bool floods;		    /* there are frames for groups */
 	uint8_t dst_of[BASE_BURST]; /* per frame: index into dst, or NOT_UNICAST */
 	uint64_t src[BASE_BURST], dst[BASE_BURST];
 };
@@ -33,6 +34,10 @@ l2_create(struct fdb *fdb, const struct port_pools *pools, int socket_id)
 		return NULL;
 	l2->fdb = fdb;
 	l2->pools = *pools;
+	if (fdb_cache_init(fdb, &l2->cache, socket_id) < 0) {
+		rte_free(l2);
+		return NULL;
+	}
 	return l2;
 }
 
@@ -40,6 +45,8 @@ void
 l2_destroy(struct l2 *l2)
 {
 	assert_control();
+	if (l2 != NULL)
+		fdb_cache_fini(&l2->cache);
 	rte_free(l2);
 }
 
@@ -94,6 +101,7 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 		 last_dst = 0; /* not a valid source; a group address is never last_dst */
 	uint16_t n_kept = 0, n_src = 0, n_dst = 0;
 
+	c->floods = false;
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
 
@@ -128,6 +136,7 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 		dst |= src & VLAN_BITS;
 		if (unlikely((dst & MAC_GROUP_BIT) != 0)) {
 			c->dst_of[n_kept] = NOT_UNICAST;
+			c->floods = true;
 		} else {
 			if (n_dst == 0 || dst != last_dst)
 				c->dst[n_dst++] = last_dst = dst;
@@ -199,19 +208,18 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 		stats_self(in->stats)->fdb_refused += n_refused;
 
 	fdb_lookup_burst(l2->fdb, &l2->cache, c.dst, ids, c.n_dst);
-	for (uint16_t i = 0; i < c.n_dst; i++)
-		at[i] = port_get(ids[i]); /* NULL: unknown, or the port is gone */
-
-	/* One destination, the common case: nothing to sort. dst_of[0] is then 0 or NOT_UNICAST for
-	 * all. */
-	bool all_unicast = true;
-	if (c.n_dst == 1) {
-		for (uint16_t i = 0; i < c.n; i++)
-			all_unicast &= c.dst_of[i] == 0;
-		if (likely(all_unicast && at[0] != NULL && at[0] != in)) {
-			l2_out(l2, in, at[0], pkts, c.n);
+	/* All to one port, the common case, however many stations it has: nothing to sort. */
+	bool one = c.n_dst > 0 && !c.floods;
+	for (uint16_t i = 1; i < c.n_dst; i++)
+		one &= ids[i] == ids[0];
+	if (likely(one)) {
+		struct port *to = port_get(ids[0]);
+		if (likely(to != NULL && to != in)) {
+			l2_out(l2, in, to, pkts, c.n);
 			return;
 		}
 	}
+	for (uint16_t i = 0; i < c.n_dst; i++)
+		at[i] = port_get(ids[i]); /* NULL: unknown, or the port is gone */
 	send_mixed(l2, in, pkts, &c, at);
 }
