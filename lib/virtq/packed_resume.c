@@ -30,16 +30,9 @@ owner_bits(const struct virtq_view *view, uint16_t place)
 	return guest_load_u16(&view->ring[packed_pos(place)].flags) & PACKED_DESC_F_OWNER;
 }
 
-/* Could the driver have offered this again in its next lap? */
-static bool
-is_offered_again(const struct virtq_view *view, uint16_t place)
-{
-	return owner_bits(view, place) == packed_avail_bits(place ^ PACKED_WRAP);
-}
-
 /*
- * Nothing under way. The next descriptor is not used in its lap: that is our doing. The one that we
- * used last is as we left it, or the driver's again.
+ * Nothing under way. The next descriptor is not used in its lap: that would be our doing. The one
+ * that we used last is as we left it, or the driver has offered it again, and the next one before.
  */
 static bool
 agrees_idle(const struct virtq *q, const struct virtq_view *view, uint16_t place, bool has_last)
@@ -53,13 +46,13 @@ agrees_idle(const struct virtq *q, const struct virtq_view *view, uint16_t place
 		return true;
 	if (packed_pos(last) >= q->size)
 		return false;
-	if (is_offered_again(view, last))
-		return true;
+	if (owner_bits(view, last) == packed_avail_bits(last ^ PACKED_WRAP))
+		return owner_bits(view, place) == packed_avail_bits(place);
 	return guest_load_u64(&view->ring[packed_pos(last)].len) ==
 	       packed_used_word(last, r->last.id, r->last.len);
 }
 
-/* A batch was under way. It is possible, and its first descriptor is not used since the lap before. */
+/* A batch was under way. It can be, and its first descriptor is not used since the lap before. */
 static bool
 agrees_busy(const struct virtq *q, const struct virtq_view *view, uint16_t place, uint16_t n)
 {
@@ -102,7 +95,7 @@ take_over(struct virtq *q, const struct virtq_view *view, uint16_t place, uint16
 	if (n > 0) {
 		q->n_batch = n;
 		if (owner_bits(view, place) == packed_avail_bits(place)) {
-			/* All of it again: the buffers are done with, whatever was written already. */
+			/* All of it again: the buffers are done with, whatever was written. */
 			packed_batch_write(q, view);
 		} else {
 			for (uint16_t i = 0; i < n; i++)

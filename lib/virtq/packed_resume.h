@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The resume record of a packed ring (doc/decisions/0012): where the ring is, and the
+ * The resume record of a packed ring (doc/decisions/0013): where the ring is, and the
  * batch that is being published, in memory that survives the switch.
  *
  * Nothing in a packed ring says where the device is. So each batch is in the record before its
@@ -29,7 +29,7 @@ struct resume {
 	 * the others.
 	 */
 	uint64_t state;
-	/* While n_batch is 0: the first used descriptor of the batch published last, and its place */
+	/* While n_batch is 0: first used descriptor of the batch published last */
 	struct {
 		uint16_t place, id;
 		uint32_t len;
