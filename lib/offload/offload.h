@@ -160,4 +160,11 @@ struct offload_pools {
 uint16_t offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
 	const struct offload_pools *pools, struct stats_port *stats, struct rte_mbuf **out);
 
+/*
+ * Worker: the frame with its first `len` bytes, a part of the first segment, private and writable,
+ * and all that is noted on it. Takes m, which may be shared; NULL: freed, no mbuf left.
+ */
+struct rte_mbuf *offload_own_head(
+	struct rte_mbuf *m, uint32_t len, const struct offload_pools *pools);
+
 #endif

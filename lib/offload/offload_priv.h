@@ -37,13 +37,6 @@ offload_copy_notes(struct rte_mbuf *to, const struct rte_mbuf *m)
 /* Complete the checksum, in place: the first segment is private. The note on m goes. */
 void offload_complete(struct rte_mbuf *m);
 
-/*
- * The frame with its first `len` bytes (a part of the first segment) private and writable. Takes m;
- * NULL: freed, no mbuf left.
- */
-struct rte_mbuf *offload_own_head(
-	struct rte_mbuf *m, uint32_t len, const struct offload_pools *pools);
-
 /* Where in a frame the next byte of payload is. */
 struct offload_cursor {
 	struct rte_mbuf *seg;

@@ -74,15 +74,15 @@ choose_descriptors(struct ethdev_port *ep, const struct conf_section *cs, char e
 }
 
 static int
-setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info, uint64_t tx_offloads,
-	char err[PORT_ERROR_MAX])
+setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
+	const struct rte_eth_conf *conf, char err[PORT_ERROR_MAX])
 {
 	struct rte_eth_rxconf rxconf = info->default_rxconf;
 	struct rte_eth_txconf txconf = info->default_txconf;
 	int socket_id = rte_eth_dev_socket_id(ep->dev_id), ret = 0;
 
-	rxconf.offloads = 0;
-	txconf.offloads = tx_offloads;
+	rxconf.offloads = conf->rxmode.offloads;
+	txconf.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; q < N_RXQ && ret == 0; q++)
 		ret = rte_eth_rx_queue_setup(
 			ep->dev_id, q, ep->n_rxd, socket_id, &rxconf, ep->copies);
@@ -100,43 +100,15 @@ setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info, uint64
 	return ret;
 }
 
-/* What the transmit and receive paths must know of the device. */
-static int
-learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info, uint64_t tx_offloads,
-	char err[PORT_ERROR_MAX])
-{
-	const struct ethdev_driver *driver = ep->driver;
-	uint16_t room = rte_pktmbuf_data_room_size(ep->copies) - RTE_PKTMBUF_HEADROOM;
-
-	rte_eth_dev_get_mtu(ep->dev_id, &ep->mtu);
-	/* Two tags on top of the MTU; more than that is not one of this link's frames. */
-	ep->rx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
-	ep->tx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN;
-	if (ep->rx_frame_max > room) {
-		snprintf(err, PORT_ERROR_MAX, "frames of %u bytes do not fit buffers of %u",
-			ep->rx_frame_max, room);
-		return -EINVAL;
-	}
-
-	ep->max_segs = 1;
-	if (tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) {
-		uint16_t n = info->tx_desc_lim.nb_mtu_seg_max;
-		ep->max_segs = n > 0 ? n : UINT16_MAX;
-		if (driver->max_segs > 0)
-			ep->max_segs = RTE_MIN(ep->max_segs, driver->max_segs);
-	}
-	ep->lend = driver->reads_by_cpu;
-	ep->if_index = info->if_index;
-	return driver->check != NULL ? driver->check(ep->device, ep->mtu, err) : 0;
-}
-
 static int
 configure(struct ethdev_port *ep, const struct conf_section *cs,
 	const struct rte_eth_dev_info *info, char err[PORT_ERROR_MAX])
 {
 	/* MBUF_FAST_FREE never: frames are shared and come from several pools. */
 	struct rte_eth_conf conf = {
-		.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+		.rxmode.offloads = ethdev_rx_offloads(
+			info, ep->driver, ep->port.mtu + ETHDEV_RX_OVERHEAD, ethdev_room(ep)),
+		.txmode.offloads = ethdev_tx_offloads(info, ep->driver),
 	};
 	int ret = rte_eth_dev_configure(ep->dev_id, N_RXQ, ep->port.n_txq, &conf);
 
@@ -148,9 +120,11 @@ configure(struct ethdev_port *ep, const struct conf_section *cs,
 	}
 	ret = choose_descriptors(ep, cs, err);
 	if (ret == 0)
-		ret = learn_limits(ep, info, conf.txmode.offloads, err);
+		ret = ethdev_set_mtu(ep, err);
 	if (ret == 0)
-		ret = setup_queues(ep, info, conf.txmode.offloads, err);
+		ret = ethdev_learn_limits(ep, info, &conf, err);
+	if (ret == 0)
+		ret = setup_queues(ep, info, &conf, err);
 	return ret;
 }
 
@@ -219,6 +193,7 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env, uint16_t
 		rte_spinlock_init(&ep->txq[q].lock);
 	ep->txq_shared = env->n_workers > n_txq;
 	ep->copies = env->pools.data;
+	ep->pools = (struct offload_pools){ .small = env->pools.small, .loan = env->pools.loan };
 	return ep;
 }
 

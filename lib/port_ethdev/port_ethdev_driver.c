@@ -53,6 +53,7 @@ static const struct ethdev_driver drivers[] = {
 		.reads_by_cpu = true,
 		.paired_queues = true,
 		.stops_at_bad = true,
+		.soft_offloads = true,
 		.max_segs = 64 },
 	/* Copies into the kernel's ring. */
 	{ .name = "net_af_packet",
@@ -65,6 +66,9 @@ static const struct ethdev_driver drivers[] = {
 	/* Writes to a file or socket; an interface may refuse a single frame. */
 	{ .name = "net_pcap", .reads_by_cpu = true, .spreads_rx = true, .stops_at_bad = true },
 	{ .name = "net_ring", .hands_on = true },
+	/* An indirect descriptor for each frame. */
+	{ .name = "net_virtio", .frame_per_desc = true },
+	{ .name = "net_virtio_user", .frame_per_desc = true },
 };
 
 static const struct ethdev_driver careful = { .name = "" };

@@ -4,7 +4,7 @@
 
 #include "port_ethdev_priv.h"
 
-/* Where the frame lies; the other flags of a received frame are offloads nobody here reads. */
+/* Where the frame lies. */
 #define STORAGE_FLAGS (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT)
 
 static_assert(BASE_BURST < 64, "a burst fits the bit masks of struct burst");
@@ -23,6 +23,21 @@ struct taken {
 	uint16_t frames, copied, loaned;
 };
 
+/*
+ * Of a received frame's flags: where it lies, and that its checksum is good. One that is not is
+ * left to its receiver to find out. Of a tunnel's frame the driver may mean the inner one.
+ */
+static inline uint64_t
+flags_to_keep(const struct rte_mbuf *m)
+{
+	uint64_t keep = m->ol_flags & STORAGE_FLAGS;
+
+	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+		(m->packet_type & RTE_PTYPE_TUNNEL_MASK) == 0)
+		keep |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	return keep;
+}
+
 uint16_t
 ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -38,7 +53,7 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 
 		/* The driver wrote its own number there. */
 		m->port = port->id;
-		m->ol_flags &= STORAGE_FLAGS;
+		m->ol_flags = flags_to_keep(m);
 		/* The header is in the first segment, or there is no more than that (port.h). */
 		if (unlikely(too_long ||
 			     (m->data_len < RTE_ETHER_HDR_LEN && m->data_len < m->pkt_len))) {
@@ -55,61 +70,61 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 	return n_good;
 }
 
-static bool
-fits_mtu(const struct ethdev_port *ep, const struct rte_mbuf *m)
-{
-	uint32_t max = __atomic_load_n(&ep->tx_frame_max, __ATOMIC_RELAXED);
-
-	if (likely(m->pkt_len <= max))
-		return true;
-	/* A tag comes on top of the MTU (IEEE 802.3 3.2.7: envelope frames). */
-	const uint8_t *type = rte_pktmbuf_mtod_offset(m, const uint8_t *, 2 * RTE_ETHER_ADDR_LEN);
-	return m->pkt_len <= max + RTE_VLAN_HLEN && type[0] == RTE_ETHER_TYPE_VLAN >> 8 &&
-	       type[1] == (RTE_ETHER_TYPE_VLAN & 0xff);
-}
-
 /* May the device not have the frame as it is? *loan: part of it lies in guest memory. */
 static bool
 must_copy(const struct ethdev_port *ep, struct rte_mbuf *m, bool *loan)
 {
-	bool shared = false;
+	uint16_t max_segs = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? ep->max_tso_segs : ep->max_segs;
+	bool shared = false, refers = false;
 
 	*loan = false;
 	for (struct rte_mbuf *seg = m; seg != NULL; seg = seg->next) {
 		*loan |= RTE_MBUF_HAS_EXTBUF(seg);
+		refers |= !RTE_MBUF_DIRECT(seg);
 		shared |= rte_mbuf_refcnt_read(seg) > 1;
 	}
-	return (*loan && !ep->lend) || m->nb_segs > ep->max_segs ||
-	       (shared && ep->driver->hands_on);
+	return (refers && !ep->lend) || m->nb_segs > max_segs || (shared && ep->driver->hands_on);
+}
+
+/* What the driver refuses to do to the frame it tells before. */
+static bool
+is_refused(const struct ethdev_port *ep, uint16_t queue, struct rte_mbuf **m)
+{
+	return (*m)->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK &&
+	       rte_eth_tx_prepare(ep->dev_id, queue, m, 1) != 1;
 }
 
 /* Fill b with what may be transmitted; the rest is dropped. */
 static void
-prepare(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n, struct burst *b)
+prepare(struct ethdev_port *ep, uint16_t queue, struct rte_mbuf **pkts, uint16_t n, struct burst *b)
 {
+	struct stats_worker *sw = stats_self(ep->port.stats);
+
 	b->n = 0;
 	b->copied = b->loaned = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		bool loan;
 
-		if (unlikely(!fits_mtu(ep, m))) {
-			stats_drop(ep->port.stats, STATS_DROP_TOO_BIG, 1);
-			rte_pktmbuf_free(m);
-			continue;
-		}
 		if (must_copy(ep, m, &loan)) {
-			/* One segment: the pool's buffers hold any frame that fits the MTU. */
+			/* As few segments as can be; ethdev_learn_limits has made sure of it. */
 			struct rte_mbuf *copy = rte_pktmbuf_copy(m, ep->copies, 0, UINT32_MAX);
 			rte_pktmbuf_free(m);
 			if (unlikely(copy == NULL)) {
-				stats_drop(ep->port.stats, STATS_DROP_TX_NO_MBUF, 1);
+				sw->drop[STATS_DROP_TX_NO_MBUF]++;
 				continue;
 			}
 			m = copy;
 			b->copied |= UINT64_C(1) << b->n;
 		} else if (loan) {
 			b->loaned |= UINT64_C(1) << b->n;
+		}
+		if (unlikely(is_refused(ep, queue, &m))) {
+			sw->drop[STATS_DROP_TX_REFUSED]++;
+			rte_pktmbuf_free(m);
+			b->copied &= ~(UINT64_C(1) << b->n);
+			b->loaned &= ~(UINT64_C(1) << b->n);
+			continue;
 		}
 		b->len[b->n] = m->pkt_len;
 		b->pkts[b->n++] = m;
@@ -154,16 +169,16 @@ transmit(struct ethdev_port *ep, uint16_t queue, struct burst *b, struct taken *
 }
 
 uint16_t
-ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct ethdev_port *ep = (struct ethdev_port *)port;
+	struct port *port = &ep->port;
 	uint16_t queue = base_worker_self % port->n_txq;
 	struct stats_queue *sq = &port->txq_stats[queue];
 	struct stats_worker *sw = stats_self(port->stats);
 	struct taken t = { 0 };
 	struct burst b;
 
-	prepare(ep, pkts, n, &b);
+	prepare(ep, queue, pkts, n, &b);
 	if (ep->txq_shared)
 		rte_spinlock_lock(&ep->txq[queue].lock);
 	uint16_t n_refused = transmit(ep, queue, &b, &t);
@@ -179,4 +194,16 @@ ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 		sw->drop[STATS_DROP_TX_FULL] += n_refused;
 	}
 	return t.frames;
+}
+
+uint16_t
+ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+	uint32_t frame_max = __atomic_load_n(&ep->tx_frame_max, __ATOMIC_RELAXED);
+
+	/* Also what the device does itself has to be put in its terms. */
+	if (unlikely(offload_any_unfit(pkts, n, 0, frame_max)))
+		return ethdev_tx_fit_slow(ep, pkts, n, frame_max);
+	return ethdev_send(ep, pkts, n);
 }

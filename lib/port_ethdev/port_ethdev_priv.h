@@ -6,6 +6,7 @@
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
+#include "offload.h"
 #include "port_ethdev.h"
 
 struct event;
@@ -27,6 +28,13 @@ struct ethdev_driver {
 	bool stops_at_bad;
 	/* The kernel drops silently what exceeds its interface's MTU; link state is its own. */
 	bool kernel_limits;
+	/*
+	 * What it offers to compute it computes with the CPU, with less care than we do (see
+	 * doc/decisions/0022): it is asked for nothing.
+	 */
+	bool soft_offloads;
+	/* A frame takes one descriptor, however many mbufs it has: large ones could use up pools. */
+	bool frame_per_desc;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
 	int (*check)(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX]);
@@ -46,15 +54,18 @@ struct ethdev_port {
 	const struct ethdev_driver *driver;
 	struct ethdev_txq *txq;	    /* port.n_txq */
 	struct rte_mempool *copies; /* for frames that may not be lent */
+	struct offload_pools pools; /* for frames to be changed */
+	uint64_t caps;		    /* OFFLOAD_* that the device does itself */
+	uint32_t rx_frame_max;	    /* bytes; what is longer was cut by the driver, or does not
+				       belong here */
 	uint16_t dev_id;
 	uint16_t max_segs;     /* of a transmitted frame */
-	uint16_t rx_frame_max; /* bytes; what is longer was cut by the driver, or does not belong
-				  here */
+	uint16_t max_tso_segs; /* of one that the device will cut up */
 	bool txq_shared;
 	bool lend; /* guest memory may be transmitted from */
 
 	/* Written by control at any time, read by workers. Bytes of an untagged frame. */
-	uint16_t tx_frame_max;
+	uint32_t tx_frame_max;
 
 	/* Control's. */
 	struct event *timer;
@@ -80,6 +91,38 @@ void ethdev_release(uint16_t dev_id);
 /* Data path: port_ops. */
 uint16_t ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+/* A received frame may have two tags on top of the MTU; more is not one of this link's frames. */
+#define ETHDEV_RX_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+/* Bytes of a buffer of the pool of copies, which is the one that receives, too. */
+uint32_t ethdev_room(const struct ethdev_port *ep);
+/* Of a device that is configured: what `mtu` in the config says. */
+int ethdev_set_mtu(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
+/* Then: what the transmit and receive paths must know of it. */
+int ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
+	const struct rte_eth_conf *conf, char err[PORT_ERROR_MAX]);
+
+/* Frames of which some need an offload or are too long for the wire: make them fit, and send. */
+uint16_t ethdev_tx_fit_slow(
+	struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n, uint32_t frame_max);
+/* Frames that fit, with the flags of DPDK (RTE_MBUF_F_TX_*) for what the device is to do. */
+uint16_t ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * What the switch asks of this device: RTE_ETH_RX_OFFLOAD_* and RTE_ETH_TX_OFFLOAD_* to enable.
+ * n_room: bytes of a receive buffer; frame_max: of the longest frame to come.
+ */
+uint64_t ethdev_rx_offloads(const struct rte_eth_dev_info *info, const struct ethdev_driver *driver,
+	uint32_t frame_max, uint32_t n_room);
+uint64_t ethdev_tx_offloads(
+	const struct rte_eth_dev_info *info, const struct ethdev_driver *driver);
+/* OFFLOAD_* that a device with these RTE_ETH_TX_OFFLOAD_* does itself. */
+uint64_t ethdev_caps(uint64_t tx_offloads);
+/*
+ * Put what is left to do on m in DPDK's flags, for a device that does it. The first segment is made
+ * private, since the driver may write into it (rte_eth_tx_prepare). NULL: dropped, counted.
+ */
+struct rte_mbuf *ethdev_ask(struct ethdev_port *ep, struct rte_mbuf *m);
 
 /* Read link state and MTU; tell port events of a link that went down. Control, once a second. */
 void ethdev_link_poll(struct ethdev_port *ep);

@@ -90,6 +90,14 @@ add_lending(const struct ethdev_port *ep, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "lending", lending);
 }
 
+static const char *
+offloads_in_words(const struct ethdev_port *ep)
+{
+	if (ep->caps & OFFLOAD_GSO)
+		return "checksum, tso";
+	return ep->caps & OFFLOAD_CSUM ? "checksum" : "none";
+}
+
 void
 ethdev_status(struct port *port, struct rte_tel_data *dict)
 {
@@ -108,6 +116,7 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "link", port->up ? "up" : "down");
 	rte_tel_data_add_dict_string(dict, "promiscuous", ep->promiscuous);
 	add_lending(ep, dict);
+	rte_tel_data_add_dict_string(dict, "offloads", offloads_in_words(ep));
 	/* What the device lost itself, beside the port's own named drops. */
 	if (rte_eth_stats_get(ep->dev_id, &st) == 0) {
 		base_tel_uint(dict, "device_rx_missed", st.imissed);

@@ -169,6 +169,39 @@ frames_longer_than_the_mtu_are_dropped_by_name(void **state)
 	unit_close(port);
 }
 
+static void
+a_configured_mtu_is_the_limit_also_of_a_device_that_has_none(void **state)
+{
+	struct port *port = unit_open_mtu("ring", "net_ring0", 9000);
+	static uint8_t bytes[9018];
+	struct rte_mbuf *back;
+
+	assert_int_equal(unit_send(port, unit_loan(9014, 1, 3)), 1);
+	assert_int_equal(unit_send(port, unit_loan(9015, 1, 3)), 0);
+	assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+	assert_int_equal(back->pkt_len, 9014);
+	unit_check(rte_pktmbuf_read(back, 0, 9014, bytes), 9014, 1);
+	rte_pktmbuf_free(back);
+	unit_close(port);
+	port = unit_open_mtu("ring", "net_ring0", 68);
+	assert_int_equal(unit_send(port, unit_loan(82 + UNIT_SNAPSHOT, 1, 1)), 0);
+	assert_int_equal(unit_send(port, unit_frame(83, 1)), 0);
+	assert_int_equal(unit_send(port, unit_frame(82, 1)), 1);
+	assert_int_equal(unit_drops(port, STATS_DROP_TOO_BIG), 2);
+	assert_int_equal(port->ops->rx_burst(port, 0, &back, 1), 1);
+	rte_pktmbuf_free(back);
+	unit_close(port);
+}
+
+static void
+an_mtu_that_the_device_cannot_do_is_an_error_in_words(void **state)
+{
+	assert_null(unit_try_mtu("dump", "net_pcap0,tx_pcap=/dev/null", 9000));
+	assert_non_null(strstr(unit_err, "mtu = 9000: the device receives into one buffer"));
+	assert_null(unit_try_mtu("null", "net_null0,no-rx=1", 9000));
+	assert_non_null(strstr(unit_err, "mtu = 9000"));
+}
+
 static void *
 send_one(void *port)
 {
@@ -217,6 +250,8 @@ main(void)
 		cmocka_unit_test(what_the_device_does_not_take_is_counted_and_freed),
 		cmocka_unit_test(without_a_buffer_for_the_copy_the_frame_is_dropped_by_name),
 		cmocka_unit_test(frames_longer_than_the_mtu_are_dropped_by_name),
+		cmocka_unit_test(a_configured_mtu_is_the_limit_also_of_a_device_that_has_none),
+		cmocka_unit_test(an_mtu_that_the_device_cannot_do_is_an_error_in_words),
 		cmocka_unit_test(workers_that_share_a_queue_wait_for_each_other_and_others_do_not),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);

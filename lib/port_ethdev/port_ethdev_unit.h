@@ -61,25 +61,33 @@ unit_section(const char *name, const char *device, const char *more)
 	return conf_port(unit_conf, 0);
 }
 
-/* NULL with unit_err set if it cannot be made. */
+/* NULL with unit_err set if it cannot be made. mtu 0: none in the config */
 static inline struct port *
-unit_try(const char *name, const char *device)
+unit_try_mtu(const char *name, const char *device, unsigned int mtu)
 {
 	struct port *port = NULL;
+	char more[80] = "rx-descriptors = 64\ntx-descriptors = 512\n";
 
+	if (mtu > 0)
+		snprintf(more + strlen(more), sizeof(more) - strlen(more), "mtu = %u\n", mtu);
 	unit_err[0] = '\0';
 	int ret = port_ethdev_ops.create(
-		unit_section(name, device, "rx-descriptors = 64\ntx-descriptors = 512\n"),
-		&unit_env, &port, unit_err);
+		unit_section(name, device, more), &unit_env, &port, unit_err);
 	assert_true((ret == 0) == (port != NULL));
 	return port;
 }
 
+static inline struct port *
+unit_try(const char *name, const char *device)
+{
+	return unit_try_mtu(name, device, 0);
+}
+
 /* A port that is started. */
 static inline struct port *
-unit_open(const char *name, const char *device)
+unit_open_mtu(const char *name, const char *device, unsigned int mtu)
 {
-	struct port *port = unit_try(name, device);
+	struct port *port = unit_try_mtu(name, device, mtu);
 
 	if (port == NULL)
 		fail_msg("%s: %s", device, unit_err);
@@ -88,6 +96,12 @@ unit_open(const char *name, const char *device)
 		fail_msg("%s: %s", device, unit_err);
 	unit_n_returned = 0;
 	return port;
+}
+
+static inline struct port *
+unit_open(const char *name, const char *device)
+{
+	return unit_open_mtu(name, device, 0);
 }
 
 static inline void
