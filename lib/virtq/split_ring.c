@@ -25,18 +25,18 @@ split_init(struct virtq *q, const struct virtq_params *params)
 }
 
 /*
- * Completions leave in avail order, so what the used index has passed is done. A front-end that
- * reads it when its session ends is too early for what the last ring still completed; to take
- * those entries again would complete them twice. That can be so only where the index is at most a
- * ring ahead of base, and the guest at most a ring ahead of the index. Any other distance is
- * fine: the index then says no more than where the guest expects the next entry.
+ * Completions leave in avail order, so what the used index has passed is done, and what it has
+ * not is not. base says the same, unless it is too old: read when a session ended, before the
+ * last ring had completed everything, or what the front-end knew before a switch was killed
+ * (DPDK's virtio-user then says 0). So the index is believed wherever it can be one: at most a
+ * ring behind what is available. Else it says no more than where the guest expects the next
+ * entry.
  */
 static void
 split_start(struct virtq *q, const struct virtq_params *params, struct virtq_view *view)
 {
 	uint16_t used = guest_load_u16(&view->used->idx), avail = split_avail_idx(view->avail);
-	uint16_t base = params->base, n_done = used - base, n_left = avail - used;
-	uint16_t start = n_done <= q->size && n_left <= q->size ? used : base;
+	uint16_t n_left = avail - used, start = n_left <= q->size ? used : params->base;
 
 	q->next_avail = q->avail_seen = q->done_avail = start;
 	q->used_off = used - start;

@@ -172,6 +172,39 @@ a_base_behind_the_used_index_completes_nothing_twice(void **state)
 	unit_close(&u);
 }
 
+/* Its front-end knows only the base of the first session. */
+static void
+a_base_that_is_laps_old_loses_no_entry(void **state)
+{
+	struct unit u;
+
+	unit_prepare(&u, VIRTQ_PULL, 8, F_VERSION_1);
+	u.params.base = 65530;
+	unit_start(&u);
+	for (uint32_t i = 0; i < 20; i++) {
+		u.brk = BUF_GPA;
+		unit_send(&u, i % 8, 60, i);
+		assert_int_equal(unit_pull(&u, 32), 1);
+		rte_pktmbuf_free(u.pkts[0]);
+	}
+	unit_send(&u, 4, 60, 20);
+	assert_true(virtq_destroy(u.q));
+
+	for (uint32_t old = 0; old < 65536; old += 13) {
+		u.params.base = old;
+		assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
+		assert_int_equal(virtq_base(u.q), (uint16_t)(65530 + 20));
+		assert_true(virtq_destroy(u.q));
+	}
+	assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
+	virtq_enable(u.q, true);
+	assert_int_equal(unit_pull(&u, 32), 1);
+	unit_assert_frame(u.pkts[0], 60, 20);
+	rte_pktmbuf_free(u.pkts[0]);
+	assert_int_equal(unit_used(&u), (uint16_t)(65530 + 21));
+	unit_close(&u);
+}
+
 static void
 odd_parameters_are_refused(void **state)
 {
@@ -241,15 +274,15 @@ a_used_index_that_the_ring_starts_with_goes_on(void **state)
 	unit_prepare(&u, VIRTQ_PULL, 16, F_VERSION_1);
 	u.params.base = 10;
 	u.avail->idx = 10;
-	u.used->idx = 65535; /* any value will do */
+	u.used->idx = 1000; /* no entry of this ring: any such value will do */
 	assert_int_equal(virtq_create(&u.params, u.gen, &u.addrs, &u.q), 0);
 	virtq_enable(u.q, true);
 	unit_send(&u, 7, 60, 1);
 	unit_send(&u, 8, 60, 2);
 	assert_int_equal(unit_pull(&u, 32), 2);
-	assert_int_equal(unit_used(&u), 1);
-	assert_int_equal(unit_used_id(&u, 65535), 7);
-	assert_int_equal(unit_used_id(&u, 0), 8);
+	assert_int_equal(unit_used(&u), 1002);
+	assert_int_equal(unit_used_id(&u, 1000), 7);
+	assert_int_equal(unit_used_id(&u, 1001), 8);
 	rte_pktmbuf_free_bulk(u.pkts, 2);
 	unit_close(&u);
 }
@@ -269,6 +302,7 @@ main(void)
 	const struct CMUnitTest split_tests[] = {
 		cmocka_unit_test(a_used_index_that_the_ring_starts_with_goes_on),
 		cmocka_unit_test(a_base_behind_the_used_index_completes_nothing_twice),
+		cmocka_unit_test(a_base_that_is_laps_old_loses_no_entry),
 		cmocka_unit_test(odd_parameters_are_refused),
 	};
 	return UNIT_RUN_BOTH(tests) + UNIT_RUN(split_tests, false);
