@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "unit_linger.h"
 #include "vu_unit.h"
 
 static struct vhost_user_config
@@ -253,6 +254,38 @@ fds_that_this_process_has_no_room_for_end_the_session(void **state)
 	close(fd);
 }
 
+/*
+ * Whoever sent it may be gone by now, and then it is the last one that holds a guest's memory.
+ * What is mapped is held by that, and closes at once.
+ */
+static void
+a_memory_file_that_is_not_mapped_is_closed_by_another_thread(void **state)
+{
+	struct rig *rig = *state;
+	struct vu_header half = { VU_SET_MEM_TABLE, 1, 8 };
+	unsigned int n_before = rig_count_fds();
+	int peer, slow = lingering_socket(&peer);
+
+	rig_negotiate(rig);
+	/* The thread is busy until the peer is gone. */
+	base_closer_close(rig->vu->closer, slow);
+	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, rig_region(0, 4096)), 0);
+	assert_int_equal(rig_count_fds(), n_before + 2);
+	assert_int_equal(rig_ask_region(rig, VU_ADD_MEM_REG, rig_region(0, 8192)), 1);
+	assert_int_equal(rig_ask(rig, VU_SET_OWNER, NULL, 0, &rig->mem_fd, 1), 1);
+	assert_int_equal(rig_ask(rig, 1000, NULL, 0, &rig->mem_fd, 1), 1);
+	rig_send_raw(rig->fe, &half, sizeof(half), &rig->mem_fd, 1);
+	rig_pump(rig);
+	assert_int_equal(rig_count_fds(), n_before + 2 + 4);
+	vhost_user_disconnect(rig->vu, "half a message");
+	assert_int_equal(base_closer_pending(rig->vu->closer), 1 + 4);
+	close(rig->fe);
+	rig->fe = -1;
+	close(peer);
+	rig_expect_fds(n_before - 2);
+	rig->said[0] = '\0';
+}
+
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int
@@ -268,6 +301,7 @@ main(void)
 		RIG_TEST(a_new_session_starts_from_nothing),
 		RIG_TEST(the_owner_may_end_a_session),
 		cmocka_unit_test(a_connection_that_cannot_be_accepted_is_tried_again),
+		RIG_TEST(a_memory_file_that_is_not_mapped_is_closed_by_another_thread),
 		RIG_TEST(fds_that_this_process_has_no_room_for_end_the_session),
 	};
 	rte_log_set_global_level(RTE_LOG_CRIT);

@@ -71,10 +71,11 @@ vu_note_refusal(struct vhost_user *vu, const char *name)
 	log_limited(&vu->log_error, WARNING, "port %s: refused: %s", vu->name, vu->last_error);
 }
 
+/* A memory file too may take its time: this may be what frees it, with all its pages. */
 void
 vu_close(struct vhost_user *vu, int fd)
 {
-	if (base_fd_is_eventfd(fd) || base_fd_is_memory(fd))
+	if (base_fd_is_eventfd(fd))
 		close(fd);
 	else
 		base_closer_close(vu->closer, fd);
@@ -86,6 +87,15 @@ vu_message_close_fds(struct vhost_user *vu, struct vu_message *msg)
 	for (uint32_t i = 0; i < msg->n_fds; i++)
 		if (msg->fds[i] >= 0)
 			vu_close(vu, msg->fds[i]);
+	msg->n_fds = 0;
+}
+
+/* Files of memory that is mapped now: there is nothing that closing them could free. */
+static void
+close_mapped(struct vu_message *msg)
+{
+	for (uint32_t i = 0; i < msg->n_fds; i++)
+		close(msg->fds[i]);
 	msg->n_fds = 0;
 }
 
@@ -143,6 +153,8 @@ vu_message_handle(struct vhost_user *vu, struct vu_message *msg)
 		rc = check(vu, msg, row);
 	if (rc == 0)
 		rc = row->handler(vu, msg);
+	if (rc >= 0 && (row->fds == FDS_ONE || row->fds == FDS_REGIONS))
+		close_mapped(msg);
 	vu_message_close_fds(vu, msg);
 	if (rc != VU_PENDING)
 		vu_message_finish(vu, rc);
