@@ -41,13 +41,13 @@ waits_double_up_to_the_longest(void **state)
 	int listener = front_end(rig, SOCK_STREAM, 1);
 	assert_int_equal(attempt_now(rig), 0);
 	front_end_gone(rig, listener);
-	rig_pump(rig);
+	turn(rig);
 	assert_int_equal(attempt_now(rig), 160);
 	listener = front_end(rig, SOCK_STREAM, 1);
 	assert_int_equal(attempt_now(rig), 0);
 	rig->vu->client.since_ms -= VU_SETTLED_MS;
 	front_end_gone(rig, listener);
-	rig_pump(rig);
+	turn(rig);
 	assert_int_equal(attempt_now(rig), 10);
 }
 
@@ -206,6 +206,8 @@ a_front_end_that_hangs_up_at_once_is_tried_seldom_and_told_twice(void **state)
 			n_sessions++, close(fd);
 		rig_run_ms(rig, 5);
 		rig->said[0] = '\0';
+		/* It does not last, however long this process is not run. */
+		rig->vu->client.since_ms = INT64_MAX / 2;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		ms = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
 	} while (ms < 700 || n_sessions < 3);
@@ -215,12 +217,13 @@ a_front_end_that_hangs_up_at_once_is_tried_seldom_and_told_twice(void **state)
 		log_new(), "lost at once again: front-end closed the connection; trying on\n"));
 	expect_log_lines(4);
 	for (int i = 0; i < 50; i++) {
-		attempt_now(rig);
+		if (!rig->vu->s.open)
+			attempt_now(rig);
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		assert_true(fd >= 0 || i == 0);
-		if (fd >= 0)
-			close(fd);
-		rig_pump(rig);
+		assert_true(fd >= 0);
+		close(fd);
+		turn(rig);
+		assert_false(rig->vu->s.open);
 		rig->said[0] = '\0';
 	}
 	expect_log_lines(0);

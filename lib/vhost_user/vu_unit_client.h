@@ -102,16 +102,30 @@ take(struct rig *rig, int listener)
 	assert_true(rig->fe >= 0);
 }
 
-/* Do not wait for the timer. Returns for how long it will be waited after this attempt, or 0. */
+/*
+ * One turn of the loop, after which no timer brings an attempt, however busy the machine is.
+ * Returns for how long the next one would have been waited for, or 0.
+ */
 static inline unsigned int
-attempt_now(struct rig *rig)
+turn(struct rig *rig)
 {
 	struct vu_client *c = &rig->vu->client;
 	unsigned int wait_ms = c->wait_ms;
+	bool waits;
 
-	event_active(c->ev_try, EV_TIMEOUT, 0);
-	rig_pump(rig);
-	return event_pending(c->ev_try, EV_TIMEOUT, NULL) ? wait_ms : 0;
+	event_base_loop(rig->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	waits = event_pending(c->ev_try, EV_TIMEOUT, NULL);
+	event_del(c->ev_try);
+	return waits ? wait_ms : 0;
+}
+
+/* As the timer would. */
+static inline unsigned int
+attempt_now(struct rig *rig)
+{
+	assert_false(rig->vu->s.open);
+	event_active(rig->vu->client.ev_try, EV_TIMEOUT, 0);
+	return turn(rig);
 }
 
 static inline enum vhost_user_state
