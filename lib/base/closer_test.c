@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base.h"
-#include "unit_linger.h"
+#include "slow_file_unit.h"
 
 static double
 now_s(void)
@@ -30,7 +30,7 @@ static void
 a_file_that_does_not_close_keeps_nobody_waiting(void **state)
 {
 	struct base_closer *stuck = base_closer_create(), *other = base_closer_create();
-	int peer, fd = lingering_socket(&peer), pipes[2];
+	int peer, fd = unit_slow_file(&peer), pipes[2];
 	double start = now_s();
 
 	base_closer_close(stuck, fd);
@@ -39,7 +39,7 @@ a_file_that_does_not_close_keeps_nobody_waiting(void **state)
 	wait_closed(other);
 	assert_int_equal(write(pipes[1], "x", 1), -1);
 	base_closer_close(stuck, pipes[1]);
-	assert_true(now_s() - start < LINGER_S / 2);
+	assert_true(now_s() - start < UNIT_LINGER_S / 2);
 	assert_int_equal(base_closer_pending(stuck), 2);
 
 	/* The reader goes, and with it what the socket waited for. */
@@ -54,7 +54,7 @@ static void
 a_closer_may_go_while_its_file_does_not_close(void **state)
 {
 	struct base_closer *c = base_closer_create();
-	int peer, fd = lingering_socket(&peer);
+	int peer, fd = unit_slow_file(&peer);
 
 	base_closer_close(c, fd);
 	base_closer_destroy(c);
@@ -69,7 +69,7 @@ no_more_addresses_wait_to_be_unmapped_than_the_limit(void **state)
 {
 	const size_t size = (size_t)1 << 40, n_max = BASE_CLOSER_BYTES_MAX / size + 1;
 	struct base_closer *c = base_closer_create();
-	int peer, fd = lingering_socket(&peer);
+	int peer, fd = unit_slow_file(&peer);
 
 	base_closer_close(c, fd);
 	for (unsigned int i = 0; i < 2 * n_max; i++) {

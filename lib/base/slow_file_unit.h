@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* For unit tests: a file that takes long to close. */
-#ifndef UNIT_LINGER_H
-#define UNIT_LINGER_H
+#ifndef SLOW_FILE_UNIT_H
+#define SLOW_FILE_UNIT_H
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,16 +10,19 @@
 #include "base.h"
 #include "unit.h"
 
-#define LINGER_S 60
+#define UNIT_LINGER_S 60
 
-/* A connection whose other end does not read, and that waits for it when it is closed. */
+/*
+ * A file that takes UNIT_LINGER_S to close: a connection that waits for its other end, which
+ * does not read, or is closed before.
+ */
 static inline int
-lingering_socket(int *peer)
+unit_slow_file(int *peer)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sin);
-	struct linger linger = { 1, LINGER_S };
+	struct linger linger = { 1, UNIT_LINGER_S };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 	static char data[65536];
 
