@@ -152,7 +152,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
 		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
 	pv->flow_key = rte_rand();
-	pv_views_init(&pv->views, pv->n_queues, pv_drain_left, pv);
+	pv_views_init(&pv->views, pv->n_queues, &pv->port.up, pv_drain_left, pv);
 
 	int ret = socket_path(pv, env->socket_dir, conf_string(cs, "socket"), err);
 	if (ret == 0) {
@@ -170,6 +170,23 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	return 0;
 }
 
+/* A port without it works as well, but for what a guest finds after a crash of the switch. */
+static void
+open_resume(struct port_vhost *pv)
+{
+	int ret = pv_resume_open(&pv->resume, pv->socket, 2U * pv->n_queues);
+
+	if (ret < 0)
+		log_warn("port %s: no resume file %s (%s): a guest with packed rings may have to "
+			 "be restarted after a crash",
+			pv->port.name, pv->resume.path,
+			ret == -EBUSY ? "another process has it" : strerror(-ret));
+	else if (pv_resume_is_slow(&pv->resume))
+		log_notice("port %s: %s is not on tmpfs: workers may wait for its disk",
+			pv->port.name, pv->resume.path);
+	pv->offer.earlier = pv_resume_features(&pv->resume);
+}
+
 static const char *
 why_not_open(int ret)
 {
@@ -184,6 +201,8 @@ static int
 pv_start(struct port *port, char err[PORT_ERROR_MAX])
 {
 	struct port_vhost *pv = pv_of(port);
+
+	open_resume(pv);
 	struct vhost_user_config config = {
 		.role = pv->role,
 		.path = pv->socket,
@@ -197,6 +216,7 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 	int ret = vhost_user_open(pv->env.base, &config, &pv->vu);
 	if (ret < 0) {
 		pv->vu = NULL;
+		pv_resume_close(&pv->resume, pv_resume_features(&pv->resume) == 0);
 		snprintf(err, PORT_ERROR_MAX, "cannot %s %s: %s",
 			pv->role == VHOST_USER_CLIENT ? "connect to" : "listen on", pv->socket,
 			why_not_open(ret));
@@ -231,6 +251,7 @@ pv_destroy(struct port *port)
 
 	assert(pv->vu == NULL);
 	pv_drain_force(pv);
+	pv_resume_close(&pv->resume, pv_resume_features(&pv->resume) == 0);
 	port_fini(port);
 	pv_free(pv);
 }

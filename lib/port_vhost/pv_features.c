@@ -17,7 +17,7 @@
  * RSC_EXT, GUEST_HDRLEN, NOTF_COAL, VQ_NOTF_COAL, STANDBY: nothing here would keep their
  * promises. SPEED_DUPLEX: the front-end's, which asks its user.
  * RING_RESET: only by config. QEMU (7.2 to 10) passes it on to the guest, but a reset of
- * its vhost-user queue not to the back-end: see doc/decisions/0007.
+ * its vhost-user queue not to the back-end: see doc/decisions/0009.
  * ACCESS_PLATFORM, ORDER_PLATFORM, SR_IOV, NOTIFICATION_DATA: of devices that are behind an IOMMU,
  * or are hardware, or are kicked.
  */

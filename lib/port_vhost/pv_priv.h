@@ -9,6 +9,7 @@
 #include "gmem.h"
 #include "port_vhost.h"
 #include "pv_features.h"
+#include "pv_resume.h"
 #include "pv_view.h"
 #include "vhost_user.h"
 #include "virtq.h"
@@ -38,6 +39,7 @@ struct pv_slot {
 	bool start_waits;	 /* for `leaving` to be gone */
 	struct vhost_user_ring start;
 	bool enabled;
+	bool untold;		      /* it ran; the front-end does not know where it stopped */
 	int kick_fd, call_fd, err_fd; /* or -1. kick is kept, never read: rings are polled */
 };
 
@@ -66,9 +68,11 @@ struct port_vhost {
 	uint64_t mtu; /* NET_SET_MTU; 0: never in this session */
 	struct gmem_gen *gen;
 	struct base_ratelimit announcements;
-	bool node_known;     /* numa_node is of this session's memory */
-	struct event *tick;  /* every PV_TICK_MS, while there is something to watch */
-	struct event *drain; /* while a ring is draining */
+	struct pv_resume resume; /* while started, and until no ring is left */
+	bool rings_ran;		 /* in this session */
+	bool node_known;	 /* numa_node is of this session's memory */
+	struct event *tick;	 /* every PV_TICK_MS, while there is something to watch */
+	struct event *drain;	 /* while a ring is draining */
 	LIST_HEAD(, pv_ring) zombies;
 	unsigned int n_zombies;
 	struct pv_slot slots[VHOST_USER_RINGS_MAX];

@@ -14,7 +14,7 @@ uint64_t
 pv_rings_changed(struct port_vhost *pv)
 {
 	uint32_t mtu = pv_features_mtu(&pv->offer, pv->features, pv->mtu);
-	bool up = false, moved = false;
+	bool moved = false;
 
 	pv->views.wish.frame_max = mtu == 0 ? UINT32_MAX : mtu + RTE_ETHER_HDR_LEN;
 	pv->views.wish.offloads = 0;
@@ -37,9 +37,7 @@ pv_rings_changed(struct port_vhost *pv)
 		/* The same for all: features are of the session. */
 		if (slot->ring != NULL)
 			pv->views.wish.offloads = virtq_push_offloads(slot->ring->q);
-		up |= slot->ring != NULL;
 	}
-	__atomic_store_n(&pv->port.up, up, __ATOMIC_RELAXED);
 	uint64_t version = pv_views_change(&pv->views);
 	if (moved)
 		port_queues_changed(&pv->port);
@@ -71,6 +69,7 @@ ring_create(struct port_vhost *pv, const struct vhost_user_ring *start, int *err
 		.socket_id = pv->port.numa_node >= 0 ? pv->port.numa_node : SOCKET_ID_ANY,
 		.copybreak = pv->copybreak,
 		.loan_cap = loan_cap_now(pv),
+		.resume = pv_resume_record(&pv->resume, start->index),
 		.pool_small = pv->env.pools.small,
 		.pool_loan = pv->env.pools.loan,
 		.pool_data = pv->env.pools.data,
@@ -117,6 +116,7 @@ pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start)
 		port_error(&pv->port, "ring %u cannot start: %s", start->index, strerror(-ret));
 		return ret;
 	}
+	slot->untold = pv->rings_ran = true;
 	virtq_enable(slot->ring->q, slot->enabled);
 	/* Signals it too: a predecessor may have died between publishing and notifying. */
 	virtq_call_fd_swap(slot->ring->q, slot->call_fd);

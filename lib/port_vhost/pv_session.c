@@ -13,6 +13,24 @@ on_connected(void *ctx)
 	pv_watch_start(pv);
 }
 
+/*
+ * Its rings all stopped by GET_VRING_BASE: the front-end knows all there is to know, and the next
+ * guest may be another. Otherwise this one is expected back, at the latest after our own end.
+ */
+static void
+forget_if_told(struct port_vhost *pv)
+{
+	bool told = pv->rings_ran;
+
+	for (uint32_t i = 0; i < 2U * pv->n_queues; i++) {
+		told &= !pv->slots[i].untold;
+		pv->slots[i].untold = false;
+	}
+	if (told)
+		pv_resume_features_set(&pv->resume, 0);
+	pv->rings_ran = false;
+}
+
 static void
 on_disconnected(void *ctx, const char *reason)
 {
@@ -20,6 +38,7 @@ on_disconnected(void *ctx, const char *reason)
 
 	pv_rings_abandon(pv);
 	pv_announce_forget(pv);
+	forget_if_told(pv);
 	gmem_gen_unref(pv->gen);
 	pv->gen = NULL;
 	pv->connected = false;
@@ -36,6 +55,7 @@ on_features(void *ctx, uint64_t features)
 	struct port_vhost *pv = ctx;
 
 	pv->features = features;
+	pv_resume_features_set(&pv->resume, features);
 }
 
 static void
@@ -123,6 +143,12 @@ on_set_mtu(void *ctx, uint64_t mtu)
 static void
 on_ring_told(void *ctx, uint32_t index)
 {
+	struct port_vhost *pv = ctx;
+	void *record = pv_resume_record(&pv->resume, index);
+
+	pv->slots[index].untold = false;
+	if (record != NULL)
+		virtq_resume_clear(record);
 }
 
 static uint32_t

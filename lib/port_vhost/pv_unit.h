@@ -261,6 +261,10 @@ unit_teardown(void **state)
 	gmem_gen_unref(unit.gen);
 	munmap(unit.mem, UNIT_MEM);
 	close(unit.memfd);
+	/* It stays where a guest is expected back. */
+	char resume[sizeof(unit.dir) + 32];
+	snprintf(resume, sizeof(resume), "%s/vm.sock.resume", unit.dir);
+	unlink(resume);
 	/* Fails if the socket was left behind. */
 	return stopped && !shared && rmdir(unit.dir) == 0 ? 0 : -1;
 }

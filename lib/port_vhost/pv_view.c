@@ -37,6 +37,8 @@ publish(struct pv_views *v)
 	view_of_wish(next, &v->wish, v->n_queues);
 	/* Release: pairs with the acquire in pv_view_get. */
 	__atomic_store_n(&v->current, next, __ATOMIC_RELEASE);
+	/* Not before: what others flood to this port would find no ring. */
+	__atomic_store_n(v->up, next->n_tx > 0, __ATOMIC_RELEASE);
 	v->published++;
 	v->again = false;
 	v->waiting = true;
@@ -57,11 +59,13 @@ views_grace(void *arg)
 }
 
 void
-pv_views_init(struct pv_views *v, unsigned int n_queues, void (*on_grace)(void *ctx), void *ctx)
+pv_views_init(
+	struct pv_views *v, unsigned int n_queues, bool *up, void (*on_grace)(void *ctx), void *ctx)
 {
 	assert(n_queues <= BASE_QUEUES_MAX);
 	*v = (struct pv_views){
 		.n_queues = n_queues,
+		.up = up,
 		.on_grace = on_grace,
 		.ctx = ctx,
 	};

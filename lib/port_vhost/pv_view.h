@@ -62,6 +62,7 @@ struct pv_views {
 	uint64_t seen;	    /* every worker sees this version or a later one */
 	bool waiting;	    /* for a grace period */
 	bool again;	    /* another one is wanted after it */
+	bool *up;	    /* told, relaxed: whether `current` has a ring to send into */
 	void (*on_grace)(void *ctx);
 	void *ctx;
 	struct pv_view versions[2];
@@ -71,8 +72,8 @@ struct pv_views {
  * on_grace is called on control each time that every worker sees `current` and none anything
  * older. It may change the wish.
  */
-void pv_views_init(
-	struct pv_views *v, unsigned int n_queues, void (*on_grace)(void *ctx), void *ctx);
+void pv_views_init(struct pv_views *v, unsigned int n_queues, bool *up, void (*on_grace)(void *ctx),
+	void *ctx);
 
 /*
  * The wish changed: publish it, now or after the grace period that is under way. Returns the

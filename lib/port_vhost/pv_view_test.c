@@ -14,6 +14,7 @@ static rte_spinlock_t locks[QUEUES];
 static struct pv_views views;
 static const struct pv_view *held[WORKERS]; /* what each worker uses at the moment */
 static unsigned int n_graces;
+static bool up;
 static void (*at_grace)(void);
 
 static struct virtq *
@@ -134,11 +135,30 @@ a_change_is_seen_at_once_and_the_next_one_after_a_grace_period(void **state)
 	assert_int_equal(pv_views_change(&views), second);
 	assert_true(second > first);
 	assert_false(uses(pv_view_get(&views), tx_ring(1)));
+	assert_true(up);
 	settle();
 	assert_true(uses(pv_view_get(&views), tx_ring(1)));
 	assert_true(uses(pv_view_get(&views), tx_ring(2)));
 	assert_int_equal(views.seen, second);
 	assert_int_equal(n_graces, 2);
+}
+
+static void
+a_port_is_up_when_workers_see_its_first_ring_and_no_sooner(void **state)
+{
+	views.wish.rx[0] = rx_ring(0);
+	pv_views_change(&views);
+	assert_false(up);
+	wish_tx(0, PV_TX_READY);
+	pv_views_change(&views);
+	/* The version without it has not been seen by all. */
+	assert_false(up);
+	settle();
+	assert_true(up);
+	wish_tx(0, PV_TX_NONE);
+	pv_views_change(&views);
+	assert_false(up);
+	settle();
 }
 
 static void
@@ -239,7 +259,8 @@ setup(void **state)
 		return -1;
 	n_graces = 0;
 	at_grace = NULL;
-	pv_views_init(&views, QUEUES, on_grace, NULL);
+	up = false;
+	pv_views_init(&views, QUEUES, &up, on_grace, NULL);
 	for (unsigned int w = 0; w < WORKERS; w++) {
 		quiesce_worker_online(w);
 		held[w] = pv_view_get(&views);
@@ -264,6 +285,7 @@ main(void)
 		view_test(only_the_best_rings_are_sent_into),
 		view_test(frames_go_to_a_bad_ring_only_where_there_is_no_better_one),
 		view_test(a_change_is_seen_at_once_and_the_next_one_after_a_grace_period),
+		view_test(a_port_is_up_when_workers_see_its_first_ring_and_no_sooner),
 		view_test(a_ring_that_left_is_seen_by_nobody_once_its_version_is),
 		view_test(a_change_without_effect_still_brings_a_grace_period),
 		view_test(a_change_made_at_a_grace_period_gets_one_of_its_own),
