@@ -12,8 +12,8 @@
  * Ring life. A ring runs as soon as features were set, its size, its addresses
  * and its kick fd (or the no-fd bit) are known and its addresses translate; no kick is
  * waited for. It starts enabled if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated, else as
- * SET_VRING_ENABLE said last, which may have come before. GET_VRING_BASE stops that ring only; it
- * starts again after a new SET_VRING_KICK. A memory map that lacks a running ring's pages
+ * SET_VRING_ENABLE said last, which may have come before. GET_VRING_BASE stops that ring only,
+ * SET_STATUS 0 all rings; each starts again after a new SET_VRING_KICK. A memory map that lacks a running ring's pages
  * stops it as well, until a map has them again. While it runs, size and base may not be changed,
  * nor may the features.
  *
