@@ -47,8 +47,11 @@ static void
 guest_init(struct guest *gu, unsigned int n)
 {
 	uint64_t bytes = (64ull << 20) + 2ull * (args.macs + args.ring) * (args.size + 2560ull);
-	uint64_t features = FG_F_VERSION_1 | FG_F_PROTOCOL | (args.mrg ? FG_F_MRG_RXBUF : 0) |
-			    (args.packed ? FG_F_PACKED : 0) | (args.in_order ? FG_F_IN_ORDER : 0);
+	/* CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4 */
+	const uint64_t tso = 1ull << 0 | 1ull << 1 | 1ull << 7 | 1ull << 11;
+	uint64_t features = (args.tso ? tso : 0) | FG_F_VERSION_1 | FG_F_PROTOCOL |
+			    (args.mrg ? FG_F_MRG_RXBUF : 0) | (args.packed ? FG_F_PACKED : 0) |
+			    (args.in_order ? FG_F_IN_ORDER : 0);
 
 	gu->g = fg_new();
 	if (gu->g == NULL || fg_connect(gu->g, args.path[n]) < 0 ||

@@ -19,6 +19,7 @@ struct pump_args {
 	bool mrg;
 	bool packed;
 	bool in_order;
+	bool tso; /* frames are TCP over IPv4, to be segmented */
 	bool verify;
 };
 

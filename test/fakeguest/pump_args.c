@@ -8,7 +8,7 @@
 static const char usage[] =
 	"usage: pump [options] SOCKET_A SOCKET_B\n"
 	"Two guests on two vhost-user sockets: A floods B with frames; prints JSON.\n"
-	"  --size N      bytes of a frame, 60 .. 9000 (60)\n"
+	"  --size N      bytes of a frame, 60 .. 9000 (60); with --tso up to 65549\n"
 	"  --ring N      entries of each ring, a power of two unless packed (1024)\n"
 	"  --seconds S   length of the measurement (3)\n"
 	"  --warmup S    before it (0.5)\n"
@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --burst N     completions collected before they are offered again (32)\n"
 	"  --cpu N       pin to this CPU\n"
 	"  --rate N      A sends N frames a second, and latency is measured\n"
+	"  --tso         frames are TCP segments of more than an MTU, to be cut by others\n"
 	"  --verify      check every byte; not a measurement\n";
 
 static unsigned long
@@ -55,6 +56,7 @@ set_flag(struct pump_args *args, int c)
 		     : c == 'm' ? &args->mrg
 		     : c == 'p' ? &args->packed
 		     : c == 'o' ? &args->in_order
+		     : c == 'g' ? &args->tso
 		     : c == 'v' ? &args->verify
 				: NULL;
 
@@ -75,6 +77,7 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		{ "mrg", no_argument, NULL, 'm' },
 		{ "packed", no_argument, NULL, 'p' },
 		{ "in-order", no_argument, NULL, 'o' },
+		{ "tso", no_argument, NULL, 'g' },
 		{ "macs", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'u' },
 		{ "cpu", required_argument, NULL, 'c' },
@@ -97,7 +100,7 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 
 		switch (c) {
 		case 's':
-			args->size = number(name, optarg, 60, 9000);
+			args->size = number(name, optarg, 60, 65549);
 			break;
 		case 'r':
 			args->ring = number(name, optarg, 2, 32768);
@@ -131,7 +134,8 @@ pump_parse(int argc, char **argv, struct pump_args *args)
 		}
 	}
 	if (argc - optind != 2 || (!args->packed && (args->ring & (args->ring - 1)) != 0) ||
-		args->burst > args->ring) {
+		args->burst > args->ring || (args->size > 9000 && !args->tso) ||
+		(args->tso && args->size < 1514)) {
 		fputs(usage, stderr);
 		exit(2);
 	}

@@ -42,11 +42,11 @@ class Noise(RuntimeError):
 
 
 def pump_command(build, sockets, size, both=True, macs=1, ring=1024, packed=False, mrg=False,
-                 seconds=1.0, extra=()):
+                 tso=False, seconds=1.0, extra=()):
     guest_cpu, _ = cpus()
     argv = [f"{build}/test/fakeguest/pump", "--size", size, "--macs", macs, "--ring", ring,
             "--cpu", guest_cpu, "--seconds", seconds, "--warmup", SETTLE, *extra]
-    argv += ["--both"] * both + ["--packed"] * packed + ["--mrg"] * mrg
+    argv += ["--both"] * both + ["--packed"] * packed + ["--mrg"] * mrg + ["--tso"] * tso
     return [str(a) for a in argv + list(sockets)]
 
 

@@ -77,6 +77,11 @@ SETUPS = [
           [Case(f"{size} bytes, {form}", partial(loads.virtio_user, size=size,
                                                  packed=form == "packed"), size, target(size))
            for form in ("split", "packed") for size in (64, 1518)], by_cycles=True),
+    # OVS-DPDK has segmentation on the ports of another kind only, where it is the client.
+    Setup("tso", "frames of 64 KiB to be segmented, both ways, rings of 256",
+          [Ours, OursNative, TestpmdIo],
+          [Case("65226 bytes", partial(loads.pump, size=65226, tso=True, ring=256), 65226,
+                {TestpmdIo.name: 1.6})], options=("tso",)),
     Setup("macs", "addresses in use, 64 bytes, both ways, light pump", SWITCHES,
           [Case(f"{n} addresses", partial(loads.pump, size=64, macs=n), 64, {Ovs.name: 2.5})
            for n in (1, 1000, 16000)]),
