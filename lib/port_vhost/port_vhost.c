@@ -171,17 +171,19 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 }
 
 /* A port without it works as well, but for what a guest finds after a crash of the switch. */
-static void
-open_resume(struct port_vhost *pv)
+void
+pv_remember(struct port_vhost *pv, bool again)
 {
 	int ret = pv_resume_open(&pv->resume, pv->socket, 2U * pv->n_queues);
 
-	if (ret < 0)
+	/* A front-end that listens may make the directory with its socket. */
+	pv->resume_waits = ret == -ENOENT && !again;
+	if (ret < 0 && !pv->resume_waits)
 		log_warn("port %s: no resume file %s (%s): a guest with packed rings may have to "
 			 "be restarted after a crash",
 			pv->port.name, pv->resume.path,
 			ret == -EBUSY ? "another process has it" : strerror(-ret));
-	else if (pv_resume_is_slow(&pv->resume))
+	if (pv_resume_is_slow(&pv->resume))
 		log_notice("port %s: %s is not on tmpfs: workers may wait for its disk",
 			pv->port.name, pv->resume.path);
 	pv->offer.earlier = pv_resume_features(&pv->resume);
@@ -202,7 +204,7 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 {
 	struct port_vhost *pv = pv_of(port);
 
-	open_resume(pv);
+	pv_remember(pv, false);
 	struct vhost_user_config config = {
 		.role = pv->role,
 		.path = pv->socket,

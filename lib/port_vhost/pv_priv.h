@@ -69,6 +69,7 @@ struct port_vhost {
 	struct gmem_gen *gen;
 	struct base_ratelimit announcements;
 	struct pv_resume resume; /* while started, and until no ring is left */
+	bool resume_waits;	 /* for a directory to be in, until a front-end is there */
 	bool rings_ran;		 /* in this session */
 	bool node_known;	 /* numa_node is of this session's memory */
 	struct event *tick;	 /* every PV_TICK_MS, while there is something to watch */
@@ -93,6 +94,10 @@ pv_of(struct port *port)
 {
 	return (struct port_vhost *)port;
 }
+
+/* port_vhost.c */
+/* Open the resume file; again: for the second time, what is missing now stays so. */
+void pv_remember(struct port_vhost *pv, bool again);
 
 /* pv_session.c */
 extern const struct vhost_user_ops pv_session_ops;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a port finds again after its process ended, one way or another. */
+#include <sys/stat.h>
+
 #include "pv_unit.h"
 
 #define TX	     0
@@ -121,6 +123,36 @@ a_port_that_never_had_a_guest_leaves_no_file(void **state)
 }
 
 static void
+a_directory_that_comes_with_the_front_end_gets_the_file_then(void **state)
+{
+	char dir[64];
+	char later[] = "[port vm]\ntype = vhost-user\nsocket = later/vm.sock\nrole = client\n";
+
+	end_port();
+	struct conf *conf = unit.conf;
+	unit.conf = unit_conf(later);
+	begin_port();
+	unit_connect();
+	/* Still not there: a port without it. */
+	assert_null(pv_resume_record(&unit.pv->resume, RX));
+	unit_ring_start(RX, 0);
+	end_port();
+
+	begin_port();
+	snprintf(dir, sizeof(dir), "%s/later", unit.dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	unit_connect();
+	assert_non_null(pv_resume_record(&unit.pv->resume, RX));
+	pv_session_ops.disconnected(unit.pv, "test");
+	pv_resume_features_set(&unit.pv->resume, 0);
+	end_port();
+	assert_int_equal(rmdir(dir), 0);
+	conf_free(unit.conf);
+	unit.conf = conf;
+	begin_port();
+}
+
+static void
 a_port_that_cannot_start_leaves_the_file_of_its_rival_alone(void **state)
 {
 	char err[PORT_ERROR_MAX] = "";
@@ -145,6 +177,7 @@ main(void)
 		port_test(a_guest_that_was_told_of_one_ring_only_is_expected_back),
 		port_test(a_front_end_that_only_looks_in_does_not_make_us_forget_a_guest),
 		port_test(a_port_that_never_had_a_guest_leaves_no_file),
+		port_test(a_directory_that_comes_with_the_front_end_gets_the_file_then),
 		port_test(a_port_that_cannot_start_leaves_the_file_of_its_rival_alone),
 	};
 	unit_text = "[port vm]\ntype = vhost-user\nsocket = vm.sock\npacked = no\n";

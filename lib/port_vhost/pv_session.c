@@ -10,6 +10,8 @@ on_connected(void *ctx)
 	struct port_vhost *pv = ctx;
 
 	pv->connected = true;
+	if (pv->resume_waits)
+		pv_remember(pv, true);
 	pv_watch_start(pv);
 }
 

@@ -196,6 +196,8 @@ def test_the_socket_may_lie_where_there_is_no_folder_yet(switch):
     os.mkdir(os.path.join(s.dir, "later"))
     a, b = s.listener("a"), s.guest("b")
     a.greet(b, A, B)
+    assert os.path.exists(os.path.join(s.dir, "later/a.sock.resume"))
+    s.n_fds_idle += 1  # that file
 
 
 def test_the_log_tells_each_change_of_state(switch):
