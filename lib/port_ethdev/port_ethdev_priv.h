@@ -33,7 +33,7 @@ struct ethdev_driver {
 	 * doc/decisions/0022): it is asked for nothing.
 	 */
 	bool soft_offloads;
-	/* A frame takes one descriptor, however many mbufs it has: large ones could use up pools. */
+	/* A frame takes one descriptor, however many mbufs: large ones could use up the pools. */
 	bool frame_per_desc;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
