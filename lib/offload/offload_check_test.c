@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/mman.h>
+
 #include "offload_unit.h"
 
 static struct frame f;
@@ -167,6 +169,36 @@ headers_outside_the_private_bytes_are_refused(void **state)
 	}
 }
 
+/* Who looks at what is not private, even to refuse it, does not survive this. */
+static void
+what_is_not_private_is_not_read(void **state)
+{
+	static struct rte_mbuf_ext_shared_info info;
+	void *gone = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(gone != MAP_FAILED);
+	for (unsigned int i = 0; i < RTE_DIM(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		frame_build(&f, &s->spec);
+		for (uint32_t first = 14; first < f.payload; first++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(unit_small);
+			struct rte_mbuf *rest = rte_pktmbuf_alloc(unit_loan);
+			memcpy(rte_pktmbuf_append(m, first), f.bytes, first);
+			info = (struct rte_mbuf_ext_shared_info){ .refcnt = 1,
+				.free_cb = unit_loan_back };
+			rte_pktmbuf_attach_extbuf(rest, gone, 0, 4096, &info);
+			rest->data_len = rest->pkt_len = 4096;
+			assert_int_equal(rte_pktmbuf_chain(m, rest), 0);
+			assert_int_not_equal(offload_check(m, OFFLOAD_CSUM | s->gso,
+						     frame_offload(&f, s->spec.tcp, 1000)),
+				STATS_DROP_MAX);
+			rte_pktmbuf_free(m);
+		}
+	}
+	munmap(gone, 4096);
+	unit_assert_no_mbuf_lost();
+}
+
 static void
 a_request_that_contradicts_itself_is_refused(void **state)
 {
@@ -282,6 +314,7 @@ main(void)
 		cmocka_unit_test(a_checksum_never_lands_in_a_tag),
 		cmocka_unit_test(a_checksum_field_outside_the_private_bytes_is_refused),
 		cmocka_unit_test(headers_outside_the_private_bytes_are_refused),
+		cmocka_unit_test(what_is_not_private_is_not_read),
 		cmocka_unit_test(a_request_that_contradicts_itself_is_refused),
 		cmocka_unit_test(damaged_headers_are_refused),
 		cmocka_unit_test(what_was_not_asked_for_is_not_noted),

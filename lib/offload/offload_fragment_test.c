@@ -135,6 +135,19 @@ hop_by_hop_options_are_in_every_fragment_and_others_in_the_first(void **state)
 	assert_is_f(n, 1000, true, f.l3 + 48, f.l3 + 40);
 }
 
+#define FILL 0x5a
+
+static void
+fill_buffers(void)
+{
+	struct rte_mbuf *all[1023];
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(unit_small, all, RTE_DIM(all)), 0);
+	for (size_t i = 0; i < RTE_DIM(all); i++)
+		memset(rte_pktmbuf_append(all[i], 256), FILL, 256);
+	rte_pktmbuf_free_bulk(all, RTE_DIM(all));
+}
+
 static void
 ip_options_not_to_be_copied_are_in_the_first_fragment_only(void **state)
 {
@@ -151,11 +164,15 @@ ip_options_not_to_be_copied_are_in_the_first_fragment_only(void **state)
 		assert_memory_equal(bytes + f.l3 + 20, i == 0 ? options : blanked, 12);
 	}
 	assert_is_f(n, 1000, false, f.l4, 0);
-	/* Lengths that lie end with the header. */
+	/* Lengths that lie end with the header: what follows it is not written. */
 	for (unsigned int len = 0; len < 256; len++) {
 		f.bytes[f.l3 + 21] = f.bytes[f.l3 + 25] = len;
 		f.bytes[f.l3 + 31] = 7;
+		fill_buffers();
 		n = unit_fit(asking(1000, 128, 3000), 0, UINT32_MAX, out);
+		for (uint16_t i = 1; i < n; i++)
+			for (uint32_t at = out[i]->data_len; at < 256; at++)
+				assert_int_equal(rte_pktmbuf_mtod(out[i], uint8_t *)[at], FILL);
 		assert_is_f(n, 1000, false, f.l4, 0);
 	}
 }

@@ -12,7 +12,7 @@
 /* Internet checksum (RFC 1071) of all bytes of m from `start` on, not complemented. */
 uint16_t offload_sum(const struct rte_mbuf *m, uint32_t start);
 /* Of the pseudo header of len bytes of TCP or UDP; l3: the IP header. Without routing header. */
-uint16_t offload_pseudo_sum(const uint8_t *l3, const struct offload_layers *layers, uint32_t len);
+uint16_t offload_pseudo_sum(const uint8_t *l3, const struct offload_layers *layers, uint16_t len);
 /* A sum that is complete, as it is put into a header: complemented, and never 0. */
 static inline uint16_t
 offload_sum_finish(uint16_t sum)

@@ -31,11 +31,11 @@ offload_sum(const struct rte_mbuf *m, uint32_t start)
 }
 
 uint16_t
-offload_pseudo_sum(const uint8_t *l3, const struct offload_layers *layers, uint32_t len)
+offload_pseudo_sum(const uint8_t *l3, const struct offload_layers *layers, uint16_t len)
 {
 	uint32_t sum = rte_cpu_to_be_16(layers->tcp ? IPPROTO_TCP : IPPROTO_UDP);
 
-	sum += rte_cpu_to_be_16(len >> 16) + rte_cpu_to_be_16(len & 0xffff);
+	sum += rte_cpu_to_be_16(len);
 	if (layers->ipv6)
 		sum += rte_raw_cksum(l3 + offsetof(struct rte_ipv6_hdr, src_addr), 2 * 16);
 	else
