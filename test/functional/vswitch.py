@@ -20,6 +20,8 @@ WORKER_CPUS = "1"
 # An ASan build is several times slower to start.
 START_S = 30
 BURST = 32  # frames
+# As /run is: no disk of a busy machine is waited for.
+TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # Tables that never take more than one answer.
 UNPAGED = ("/vhost_switch/workers", "/vhost_switch/buffers")
 
@@ -30,7 +32,7 @@ class Switch:
     are closed before the switch ends."""
 
     def __init__(self, ports, start=True, eal=(), cpus=0, **switch):
-        self.dir = tempfile.mkdtemp(prefix="vs-")
+        self.dir = tempfile.mkdtemp(prefix="vs-", dir=TMPFS)
         self.ports = ports if isinstance(ports, dict) else {name: {} for name in ports}
         self.options = {"workers": WORKER_CPUS, "memory": "128", "hugepages": "no",
                         "socket-dir": self.dir}
