@@ -128,8 +128,9 @@ struct virtq_view; /* one generation and the ring addresses under it */
 
 /*
  * Control: make a ring, not yet enabled and without call fd. Takes a reference on gen.
- * Split: from where the ring's used index says, whatever base says, unless more would be available
- * than the ring has entries; then from base. Packed: what params.resume says, if it is this ring's and the ring agrees,
+ * Split: from where the ring's used index says, whatever base says, unless more would be
+ * available than the ring has entries; then from base.
+ * Packed: what params.resume says, if it is this ring's and the ring agrees,
  * else base; the half of base that concerns completions is not looked at.
  * -EINVAL: size 0, above the maximum or, of a split ring, no power of two; ring parts not
  * aligned (2.7: 16, 2, 4; 2.8.10: 16, 4, 4); base outside the ring; copybreak too

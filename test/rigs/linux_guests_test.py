@@ -29,7 +29,7 @@ ALL = {"csum", "guest_csum", "guest_tso4", "guest_tso6", "host_tso4", "host_tso6
        "mrg_rxbuf", "indirect_desc", "event_idx"}
 
 # One cell of each kind for every change; all of them with --full.
-SHORT = {("qemu7", "split", "nothing"), ("qemu7", "split", "mq_nothing")}
+SHORT = {("qemu7", "split", "all"), ("qemu7", "packed", "mq_nothing")}
 
 
 def cells():

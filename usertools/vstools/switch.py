@@ -14,6 +14,7 @@ class Switch(Process):
         self.folder = folder
         self.prefix = name
         self.telemetry = None
+        self.killed = False  # before it had ended
         argv = [binary, "--config", config, "--", "--file-prefix", self.prefix]
         super().__init__(name, argv, folder)
 
@@ -58,6 +59,7 @@ class Switch(Process):
         if self.telemetry:
             self.telemetry.close()
             self.telemetry = None
+        self.killed = self.killed or self.running()
         super().kill()
 
 

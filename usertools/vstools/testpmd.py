@@ -17,6 +17,8 @@ class Testpmd(Process):
         """command, eal, vdev, app: how to start another testpmd, and further arguments of the
         process, of each port, and of the application."""
         guest_cpu, _ = cpus()
+        # What the receive rings hold, and as much again as before to send; 2.5 KiB each.
+        mbufs = 16384 + (len(sockets) * queues * ring if ring > 1024 else 0)
         self.folder = folder
         self.prefix = name
         self.n_ports = len(sockets)
@@ -24,7 +26,7 @@ class Testpmd(Process):
         # Both lcores on the guests' CPU. Memory that a back-end can map needs no
         # hugepages, but must be few files.
         argv = [*command, "--lcores", f"0@{guest_cpu},1@{guest_cpu}", "--no-huge",
-                "-m", MEMORY_MIB, "--single-file-segments", "--no-pci",
+                "-m", MEMORY_MIB + (mbufs - 16384) // 200, "--single-file-segments", "--no-pci",
                 "--file-prefix", self.prefix, *eal]
         for i, path in enumerate(sockets):
             port = (f"net_virtio_user{i},path={path},queues={queues},queue_size={ring}"
@@ -33,13 +35,13 @@ class Testpmd(Process):
                 port += f",mac={macs[i]}"
             argv += ["--vdev", port]
         argv += ["--", "-i", "--nb-cores=1", f"--rxq={queues}", f"--txq={queues}",
-                 f"--rxd={ring}", f"--txd={ring}", "--total-num-mbufs=16384", *app]
+                 f"--rxd={ring}", f"--txd={ring}", f"--total-num-mbufs={mbufs}", *app]
         if macs:
             for i in range(len(sockets)):
                 argv.append(f"--eth-peer={i},{macs[i ^ 1]}")
         super().__init__(name, argv, folder, cpu=guest_cpu)
 
-    def wait_ready(self, seconds=20):
+    def wait_ready(self, seconds=60):
         """Until all its ports are up."""
 
         def answers():
