@@ -312,6 +312,64 @@ a_pushed_ring_in_order_survives_death_at_every_store(void **state)
 	in_every_place();
 }
 
+#define LONG_ROW 1100
+
+/* All but the first frame are done; it is freed and they are published: in three batches. */
+static void
+publish_long_row(struct unit *u)
+{
+	rte_pktmbuf_free(u->pkts[0]);
+	virtq_drain(u->q);
+}
+
+static void
+a_row_longer_than_a_record_survives_death_in_its_midst(void **state)
+{
+	void *record = crash_record();
+	uint32_t n_cut = 0;
+	struct unit u;
+	int status;
+
+	c = (struct crash_case){ .dir = VIRTQ_PULL, .shape = SINGLE, .size = LONG_ROW };
+	for (uint32_t k = 1;; k += 97) {
+		memset(record, 0, VIRTQ_RESUME_SIZE);
+		unit_prepare(&u, VIRTQ_PULL, LONG_ROW, F_VERSION_1);
+		u.params.resume = record;
+		unit_start(&u);
+		for (uint32_t i = 0; i < LONG_ROW; i++)
+			unit_send(&u, i, i == 0 ? 1000 : 60, i);
+		assert_int_equal(unit_pull(&u, 1), 1);
+		for (uint32_t n = 1; n < LONG_ROW;) {
+			struct rte_mbuf *pkts[BASE_BURST];
+			uint16_t got = virtq_pull_burst(u.q, pkts, BASE_BURST);
+			assert_true(got > 0);
+			rte_pktmbuf_free_bulk(pkts, got);
+			n += got;
+		}
+		status = crash_at(&u, k, publish_long_row);
+		rte_pktmbuf_free(u.pkts[0]);
+		assert_true(virtq_destroy(u.q));
+		start(&u);
+		uint32_t n_done = unit_used(&u);
+		assert_true(n_done % PACKED_BATCH == 0 || n_done == LONG_ROW);
+		n_cut += n_done > 0 && n_done < LONG_ROW;
+		while (n_done < LONG_ROW) {
+			uint16_t got = unit_pull(&u, 32);
+			assert_true(got > 0);
+			for (uint16_t i = 0; i < got; i++, n_done++)
+				unit_assert_frame(u.pkts[i], n_done == 0 ? 1000 : 60, n_done);
+			rte_pktmbuf_free_bulk(u.pkts, got);
+			virtq_drain(u.q);
+		}
+		assert_int_equal(unit_used(&u), LONG_ROW);
+		unit_close(&u);
+		if (status == CRASH_DONE)
+			break;
+	}
+	assert_true(n_cut > 0);
+	munmap(record, VIRTQ_RESUME_SIZE);
+}
+
 int
 main(void)
 {
@@ -322,5 +380,8 @@ main(void)
 		cmocka_unit_test(a_pushed_ring_survives_death_at_every_store),
 		cmocka_unit_test(a_pushed_ring_in_order_survives_death_at_every_store),
 	};
-	return UNIT_RUN_BOTH(tests);
+	const struct CMUnitTest packed_tests[] = {
+		cmocka_unit_test(a_row_longer_than_a_record_survives_death_in_its_midst),
+	};
+	return UNIT_RUN_BOTH(tests) + UNIT_RUN(packed_tests, true);
 }

@@ -18,7 +18,7 @@
 #include "virtq_unit.h"
 
 #define CRASH_PAGE  4096u
-#define CRASH_PAGES 4
+#define CRASH_PAGES 16
 #define EFLAGS_TF   0x100
 
 #define CRASH_DIED 0 /* exit status: before the k'th store */
@@ -75,8 +75,7 @@ crash_copy_eal_memory(const void *in)
 }
 
 /*
- * Run `job` in a child that dies before its k'th store. The whole ring is in one page, the record
- * is another one, or NULL.
+ * Run `job` in a child that dies before its k'th store. The record is a page, or NULL.
  */
 static int
 crash_at(struct unit *u, uint32_t k, void (*job)(struct unit *u))
@@ -87,7 +86,10 @@ crash_at(struct unit *u, uint32_t k, void (*job)(struct unit *u))
 
 	crash.n_pages = crash.n_stores = 0;
 	crash.k = k;
-	crash.pages[crash.n_pages++] = unit_at(u->gen, A_GPA);
+	/* All of the ring: descriptors, and the other areas behind them. */
+	for (uint32_t at = 0; at < 26u * u->size + 128; at += CRASH_PAGE)
+		crash.pages[crash.n_pages++] = unit_at(u->gen, A_GPA + at);
+	assert_true(crash.n_pages < CRASH_PAGES);
 	if (u->params.resume != NULL)
 		crash.pages[crash.n_pages++] = u->params.resume;
 	pid_t pid = fork();

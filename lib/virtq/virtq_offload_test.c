@@ -236,11 +236,12 @@ receive(struct unit *u, uint64_t flags, struct offload o, bool scattered)
 	m->pkt_len = f.len;
 	offload_set(m, flags, o);
 	u->brk = BUF_GPA;
-	uint64_t gpa = unit_post(u, 0, scattered ? 5 : unit_hdr_len(u) + f.len);
-	if (scattered) { /* the header lies in two descriptors */
-		u->desc[0].meta |= (uint64_t)NEXT << 32 | UINT64_C(1) << 48;
-		unit_set_desc(u, 1, unit_alloc(u, 70000), 70000, WRITE, 0);
-	}
+	uint64_t gpa = unit_alloc(u, 5 + 70000);
+	/* Scattered: the header lies in two descriptors. */
+	unit_set_desc(u, 0, gpa, scattered ? 5 : unit_hdr_len(u) + f.len,
+		WRITE | (scattered ? NEXT : 0), 1);
+	unit_set_desc(u, 1, gpa + 5, 70000, WRITE, 0);
+	unit_offer(u, 0);
 	assert_int_equal(virtq_push_burst(u->q, &m, 1), 1);
 	assert_int_equal(u->queue.frames, n_sent + 1);
 	struct header h = { .num_buffers = 1 };
@@ -333,5 +334,5 @@ main(void)
 		cmocka_unit_test(a_guest_is_told_of_a_checksum_found_good_if_it_wants_to_know),
 		cmocka_unit_test(a_push_queue_tells_what_its_guest_can_do),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, NULL);
+	return UNIT_RUN_BOTH(tests);
 }

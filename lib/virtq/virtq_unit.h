@@ -78,11 +78,21 @@ unit_close(struct unit *u)
 	unit_assert_no_mbuf_lost();
 }
 
-/* Failures of a group of tests on rings of one format. */
-#define UNIT_RUN(tests, packed)                                                                    \
-	(unit_packed = (packed), _cmocka_run_group_tests((packed) ? #tests " on packed rings"      \
-								  : #tests " on split rings",      \
-					 tests, RTE_DIM(tests), unit_setup, NULL))
-#define UNIT_RUN_BOTH(tests) (UNIT_RUN(tests, false) + UNIT_RUN(tests, true))
+/* Run a group of tests on rings of each format from `first` (0: split, 1: packed) to `last`. */
+static inline int
+unit_run(const char *name, const struct CMUnitTest *tests, size_t n, int first, int last)
+{
+	int failed = 0;
+
+	for (int format = first; format <= last; format++) {
+		unit_packed = format;
+		print_message("%s rings:\n", format ? "packed" : "split");
+		failed += _cmocka_run_group_tests(name, tests, n, unit_setup, NULL);
+	}
+	return failed;
+}
+
+#define UNIT_RUN(tests, packed) unit_run(#tests, tests, RTE_DIM(tests), packed, packed)
+#define UNIT_RUN_BOTH(tests)	unit_run(#tests, tests, RTE_DIM(tests), 0, 1)
 
 #endif

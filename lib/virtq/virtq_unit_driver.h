@@ -78,57 +78,6 @@ unit_set_entry(struct unit *u, uint64_t table, uint32_t i, uint64_t gpa, uint32_
 		*unit_at(u->gen, table + 16 * i + b) = d[b];
 }
 
-static inline uint32_t
-unit_outstanding(const struct unit *u)
-{
-	uint32_t n = 0;
-
-	for (uint16_t i = u->n_back; i != u->n_offered; i++)
-		n += u->out[i].n_ring;
-	return n;
-}
-
-/*
- * The chain that begins with u->desc[head], to the next places, its first flags last. What does
- * not fit the ring stays away, though NEXT is set; one descriptor goes there in any case.
- */
-static inline void
-unit_offer_packed(struct unit *u, uint16_t head)
-{
-	uint32_t n_out = unit_outstanding(u), room = n_out < u->size ? u->size - n_out : 1, n = 0;
-	uint16_t place = u->offer_place, first = packed_pos(place), flags0 = 0, i = head, flags;
-
-	do {
-		struct packed_desc *d = &u->ring[packed_pos(place)];
-		uint64_t meta = u->desc[i].meta;
-		flags = (uint16_t)(meta >> 32) | packed_avail_bits(place);
-		d->addr = u->desc[i].addr;
-		d->len = (uint32_t)meta;
-		d->id = head;
-		if (n++ == 0)
-			flags0 = flags;
-		else
-			d->flags = flags;
-		i = (uint16_t)(meta >> 48);
-		place = packed_advance(place, 1, u->size);
-	} while ((flags & NEXT) && n < room);
-	__atomic_store_n(&u->ring[first].flags, flags0, __ATOMIC_RELEASE);
-	u->out[u->n_offered++] = (struct unit_out){ head, n };
-	u->offer_place = place;
-}
-
-/* The driver makes a chain available. */
-static inline void
-unit_offer(struct unit *u, uint16_t head)
-{
-	if (unit_packed) {
-		unit_offer_packed(u, head);
-		return;
-	}
-	u->avail->ring[u->avail->idx & (u->size - 1)] = head;
-	__atomic_store_n(&u->avail->idx, u->avail->idx + 1, __ATOMIC_RELEASE);
-}
-
 /* One used descriptor: of the oldest chain, or with IN_ORDER of all up to one of that id. */
 static inline void
 unit_take_used(struct unit *u, const struct packed_desc *d)
@@ -162,6 +111,58 @@ unit_used(struct unit *u)
 		unit_take_used(u, d);
 	}
 	return u->used_idx;
+}
+
+static inline uint32_t
+unit_outstanding(const struct unit *u)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = u->n_back; i != u->n_offered; i++)
+		n += u->out[i].n_ring;
+	return n;
+}
+
+/*
+ * The chain that begins with u->desc[head], to the next places, its first flags last. What does
+ * not fit the ring stays away, though NEXT is set; one descriptor goes there in any case.
+ */
+static inline void
+unit_offer_packed(struct unit *u, uint16_t head)
+{
+	unit_used(u);
+	uint32_t n_out = unit_outstanding(u), room = n_out < u->size ? u->size - n_out : 1, n = 0;
+	uint16_t place = u->offer_place, first = packed_pos(place), flags0 = 0, i = head, flags;
+
+	do {
+		struct packed_desc *d = &u->ring[packed_pos(place)];
+		uint64_t meta = u->desc[i].meta;
+		flags = (uint16_t)(meta >> 32) | packed_avail_bits(place);
+		d->addr = u->desc[i].addr;
+		d->len = (uint32_t)meta;
+		d->id = head;
+		if (n++ == 0)
+			flags0 = flags;
+		else
+			d->flags = flags;
+		i = (uint16_t)(meta >> 48);
+		place = packed_advance(place, 1, u->size);
+	} while ((flags & NEXT) && n < room);
+	__atomic_store_n(&u->ring[first].flags, flags0, __ATOMIC_RELEASE);
+	u->out[u->n_offered++] = (struct unit_out){ head, n };
+	u->offer_place = place;
+}
+
+/* The driver makes a chain available. */
+static inline void
+unit_offer(struct unit *u, uint16_t head)
+{
+	if (unit_packed) {
+		unit_offer_packed(u, head);
+		return;
+	}
+	u->avail->ring[u->avail->idx & (u->size - 1)] = head;
+	__atomic_store_n(&u->avail->idx, u->avail->idx + 1, __ATOMIC_RELEASE);
 }
 
 static inline uint32_t
