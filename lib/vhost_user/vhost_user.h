@@ -9,13 +9,13 @@
  * in the caller's libevent loop. It validates every message, keeps the state of each ring,
  * and tells its owner through struct vhost_user_ops. It never reads a ring.
  *
- * Ring life. A ring runs as soon as features were set, its size, its addresses
- * and its kick fd (or the no-fd bit) are known and its addresses translate; no kick is
- * waited for. It starts enabled if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated, else as
- * SET_VRING_ENABLE said last, which may have come before. GET_VRING_BASE stops that ring only,
- * SET_STATUS 0 all rings; each starts again after a new SET_VRING_KICK. A memory map that lacks a running ring's pages
- * stops it as well, until a map has them again. While it runs, size and base may not be changed,
- * nor may the features.
+ * Ring life. A ring runs as soon as features were set, its size, its addresses and its kick fd
+ * (or the no-fd bit) are known and its addresses translate; no kick is waited for. It starts
+ * enabled if VHOST_USER_F_PROTOCOL_FEATURES was not negotiated, else as SET_VRING_ENABLE said
+ * last, which may have come before. GET_VRING_BASE stops that ring only, SET_STATUS 0 all
+ * rings; each starts again after a new SET_VRING_KICK. A memory map that lacks a running ring's
+ * pages stops it as well, until a map has them again. While it runs, size and base may not be
+ * changed, nor may the features.
  *
  * Ownership: fds that arrive are closed here on every path unless an ops
  * function says that it takes them. Generations are referenced by who keeps them.
