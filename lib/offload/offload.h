@@ -96,6 +96,14 @@ bool offload_parse(const struct rte_mbuf *m, struct offload_layers *out);
 enum stats_drop offload_check(struct rte_mbuf *m, uint64_t flags, struct offload o);
 
 /*
+ * Worker: the data of m, which is private, is known to be good, but the checksum in its TCP or UDP
+ * header is not (RTE_MBUF_F_RX_L4_CKSUM_NONE): note that it is to be completed. Padding goes.
+ * Nothing is done to frames whose headers are not found or contradict their length, or that
+ * want no checksum.
+ */
+void offload_renew_csum(struct rte_mbuf *m);
+
+/*
  * Bytes at the start of the frame that offload_check and all that follow look at, at the most: so
  * many have to be private. Pure.
  */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <netinet/in.h>
-
 #include <rte_ether.h>
-#include <rte_ip.h>
 
 #include "offload_priv.h"
 
@@ -37,27 +34,6 @@ is_too_long(const struct rte_mbuf *m, uint32_t frame_max)
 	return longest(m) > max;
 }
 
-/*
- * A routing header names the last destination, which the pseudo header has, in a way of its
- * type's own.
- */
-static bool
-is_routed(const struct rte_mbuf *m, const struct offload_layers *layers)
-{
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t at = layers->l2_len + sizeof(struct rte_ipv6_hdr);
-	uint32_t l4 = layers->l2_len + layers->l3_len;
-	uint8_t type = frame[layers->l2_len + offsetof(struct rte_ipv6_hdr, proto)];
-
-	while (layers->ipv6 && at < l4) {
-		if (type == IPPROTO_ROUTING && frame[at + 3] > 0) /* segments left */
-			return true;
-		type = frame[at];
-		at += 8 * (1 + frame[at + 1]);
-	}
-	return false;
-}
-
 /* Into how many frames, and how? 0: *reason. */
 static uint16_t
 plan(struct offload_cut *cut, bool fragments, struct offload_fragments *how,
@@ -67,7 +43,7 @@ plan(struct offload_cut *cut, bool fragments, struct offload_fragments *how,
 	uint32_t n;
 
 	*reason = STATS_DROP_BAD_GSO;
-	if (!offload_parse(cut->m, &cut->layers) || is_routed(cut->m, &cut->layers) ||
+	if (!offload_parse(cut->m, &cut->layers) || offload_is_routed(cut->m, &cut->layers) ||
 		cut->o.hdr_len + 8u > room)
 		return 0;
 	n = fragments ? offload_fragment_plan(cut, how) : offload_segment_plan(cut);

@@ -13,6 +13,11 @@
 uint16_t offload_sum(const struct rte_mbuf *m, uint32_t start);
 /* Of the pseudo header of len bytes of TCP or UDP; l3: the IP header. Without routing header. */
 uint16_t offload_pseudo_sum(const uint8_t *l3, const struct offload_layers *layers, uint16_t len);
+/*
+ * Is there an IPv6 routing header that is not used up? It names the last destination, which the
+ * pseudo header has, in a way of its type's own.
+ */
+bool offload_is_routed(const struct rte_mbuf *m, const struct offload_layers *layers);
 /* A sum that is complete, as it is put into a header: complemented, and never 0. */
 static inline uint16_t
 offload_sum_finish(uint16_t sum)

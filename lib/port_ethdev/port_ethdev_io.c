@@ -24,18 +24,22 @@ struct taken {
 };
 
 /*
- * Of a received frame's flags: where it lies, and that its checksum is good. One that is not is
- * left to its receiver to find out. Of a tunnel's frame the driver may mean the inner one.
+ * Of a received frame's flags stay: where it lies, and that its checksum is good. One that is bad
+ * is left to its receiver to find out; one that is still to be computed (virtio, vhost) is noted.
+ * Of a tunnel's frame the driver may mean the inner one.
  */
-static inline uint64_t
-flags_to_keep(const struct rte_mbuf *m)
+static inline void
+take_flags(struct rte_mbuf *m)
 {
-	uint64_t keep = m->ol_flags & STORAGE_FLAGS;
+	uint64_t csum = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
-	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
-		(m->packet_type & RTE_PTYPE_TUNNEL_MASK) == 0)
-		keep |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	return keep;
+	m->ol_flags &= STORAGE_FLAGS;
+	if (csum == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
+		if (likely((m->packet_type & RTE_PTYPE_TUNNEL_MASK) == 0))
+			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	} else if (unlikely(csum == RTE_MBUF_F_RX_L4_CKSUM_NONE)) {
+		offload_renew_csum(m);
+	}
 }
 
 uint16_t
@@ -53,7 +57,6 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 
 		/* The driver wrote its own number there. */
 		m->port = port->id;
-		m->ol_flags = flags_to_keep(m);
 		/* The header is in the first segment, or there is no more than that (port.h). */
 		if (unlikely(too_long ||
 			     (m->data_len < RTE_ETHER_HDR_LEN && m->data_len < m->pkt_len))) {
@@ -62,6 +65,7 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 			rte_pktmbuf_free(m);
 			continue;
 		}
+		take_flags(m);
 		bytes += m->pkt_len;
 		pkts[n_good++] = m;
 	}

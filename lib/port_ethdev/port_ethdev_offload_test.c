@@ -300,6 +300,57 @@ a_good_checksum_is_remembered_and_a_bad_one_is_not(void **state)
 	unit_close(port);
 }
 
+static void
+a_checksum_that_a_device_left_to_do_is_done(void **state)
+{
+	static const struct frame_spec specs[] = {
+		{ .tcp = true, .payload = 3 },
+		{ .tcp = true, .ipv6 = true, .payload = 900, .n_tags = 1 },
+		{ .payload = 777 },
+		{ .ipv6 = true, .payload = 1, .ip_options = 8 },
+	};
+	struct port *port = unit_open("ring", "net_ring0"), *out = unit_open("out", "net_ring1");
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+	static uint8_t bytes[FRAME_BYTES_MAX];
+	struct rte_mbuf *m;
+
+	for (size_t i = 0; i < RTE_DIM(specs); i++) {
+		for (uint32_t padding = 0; padding < 30; padding += 29) {
+			frame_build(&f, &specs[i]);
+			uint8_t *csum = f.bytes + f.l4 + (specs[i].tcp ? 16 : 6);
+			put16(csum, 0x1234); /* whatever it is */
+			m = rte_pktmbuf_alloc(unit_env.pools.data);
+			memcpy(rte_pktmbuf_append(m, f.len), f.bytes, f.len);
+			memset(rte_pktmbuf_append(m, padding), 0xee, padding);
+			m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+			assert_int_equal(rte_eth_tx_burst(ep->dev_id, 0, &m, 1), 1);
+			assert_int_equal(port->ops->rx_burst(port, 0, &m, 1), 1);
+			assert_true(m->ol_flags == OFFLOAD_CSUM);
+			assert_int_equal(unit_send(out, m), 1);
+			assert_int_equal(receive(out, bytes), f.len);
+			assert_summed_up(&specs[i], bytes, f.len);
+		}
+	}
+	/* No checksum is wanted; there is none; the length is a lie. */
+	for (int k = 0; k < 3; k++) {
+		frame_build(&f, &specs[2]);
+		put16(f.bytes + f.l4 + 6, k == 0 ? 0 : 1);
+		f.bytes[f.l3 + 9] = k == 1 ? 1 : 17;
+		put16(f.bytes + f.l3 + 2, k == 2 ? f.len - f.l3 + 1 : f.len - f.l3);
+		m = rte_pktmbuf_alloc(unit_env.pools.data);
+		memcpy(rte_pktmbuf_append(m, f.len), f.bytes, f.len);
+		m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+		assert_int_equal(rte_eth_tx_burst(ep->dev_id, 0, &m, 1), 1);
+		assert_int_equal(port->ops->rx_burst(port, 0, &m, 1), 1);
+		assert_int_equal(m->ol_flags, 0);
+		assert_int_equal(m->pkt_len, f.len);
+		assert_memory_equal(rte_pktmbuf_mtod(m, uint8_t *), f.bytes, f.len);
+		rte_pktmbuf_free(m);
+	}
+	unit_close(port);
+	unit_close(out);
+}
+
 int
 main(void)
 {
@@ -310,6 +361,7 @@ main(void)
 		cmocka_unit_test(a_checksum_that_drivers_do_not_find_is_computed_here),
 		cmocka_unit_test(a_frame_that_the_device_cuts_up_is_given_on_whole),
 		cmocka_unit_test(what_the_driver_refuses_to_prepare_is_dropped_by_name),
+		cmocka_unit_test(a_checksum_that_a_device_left_to_do_is_done),
 		cmocka_unit_test(a_good_checksum_is_remembered_and_a_bad_one_is_not),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
