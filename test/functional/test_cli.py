@@ -105,7 +105,6 @@ def test_a_config_that_is_not_there(tmp_path):
                   "socket = y\nstatic-mac = 02:00:00:00:00:01\n", ["vm2", "static-mac", "vm1"]),
     "bad_cpus": (GOOD.replace("workers = 1", "workers = 3-1"), ["workers"]),
     "absent_cpu": (GOOD.replace("workers = 1", "workers = 1000"), ["workers"]),
-    "not_built_yet": (GOOD + "vlan = 100\n", ["vm1", "vlan"]),
     "long_name": (GOOD + "[port " + "n" * 40 + "]\ntype = vhost-user\nsocket = y\n", ["n" * 40]),
     "no_name": (GOOD + "[port ]\ntype = vhost-user\nsocket = y\n", ["port"]),
     "too_little_memory": (GOOD.replace("memory = 64", "memory = 1"), ["memory"]),

@@ -100,7 +100,7 @@ def test_a_guest_comes_back_on_its_port(switch):
         a.disconnect()
         assert wait_until(lambda: A not in sw.fdb())
         assert b.recv(0) is None
-    assert sw.port("a")["up"] == 0
+    assert wait_until(lambda: not sw.port("a")["up"])
 
 
 def come_back(sw, guests):
