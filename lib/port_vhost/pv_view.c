@@ -4,17 +4,25 @@
 #include "pv_view.h"
 #include "quiesce.h"
 
+static enum pv_tx_use
+wish_best(const struct pv_wish *wish, unsigned int n_queues)
+{
+	enum pv_tx_use best = PV_TX_NONE;
+
+	for (unsigned int i = 0; i < n_queues; i++)
+		best = RTE_MAX(best, wish->tx[i].use);
+	return best;
+}
+
 static void
 view_of_wish(struct pv_view *view, const struct pv_wish *wish, unsigned int n_queues)
 {
-	enum pv_tx_use best = PV_TX_NONE;
+	enum pv_tx_use best = wish_best(wish, n_queues);
 
 	memcpy(view->rx, wish->rx, sizeof(view->rx));
 	view->offloads = wish->offloads;
 	view->frame_max = wish->frame_max;
 	view->n_tx = 0;
-	for (unsigned int i = 0; i < n_queues; i++)
-		best = RTE_MAX(best, wish->tx[i].use);
 	if (best == PV_TX_NONE)
 		return;
 	for (unsigned int i = 0; i < n_queues; i++) {
@@ -37,7 +45,7 @@ publish(struct pv_views *v)
 	view_of_wish(next, &v->wish, v->n_queues);
 	/* Release: pairs with the acquire in pv_view_get. */
 	__atomic_store_n(&v->current, next, __ATOMIC_RELEASE);
-	/* Not before: what others flood to this port would find no ring. */
+	/* After it: what others flood to this port would find no ring, and be not_ready. */
 	__atomic_store_n(v->up, next->n_tx > 0, __ATOMIC_RELEASE);
 	v->published++;
 	v->again = false;
@@ -77,6 +85,9 @@ pv_views_change(struct pv_views *v)
 {
 	assert_control();
 	if (v->waiting) {
+		/* Nobody should send there any more; a ring that comes waits for its version. */
+		if (wish_best(&v->wish, v->n_queues) == PV_TX_NONE)
+			__atomic_store_n(v->up, false, __ATOMIC_RELAXED);
 		v->again = true;
 		return v->published + 1;
 	}

@@ -62,7 +62,7 @@ struct pv_views {
 	uint64_t seen;	    /* every worker sees this version or a later one */
 	bool waiting;	    /* for a grace period */
 	bool again;	    /* another one is wanted after it */
-	bool *up;	    /* told, relaxed: whether `current` has a ring to send into */
+	bool *up;	    /* told: both the wish and `current` have a ring to send into */
 	void (*on_grace)(void *ctx);
 	void *ctx;
 	struct pv_view versions[2];

@@ -155,10 +155,14 @@ a_port_is_up_when_workers_see_its_first_ring_and_no_sooner(void **state)
 	assert_false(up);
 	settle();
 	assert_true(up);
+	/* But down at once, whether or not a version is on its way. */
+	pv_views_change(&views);
+	assert_true(up);
 	wish_tx(0, PV_TX_NONE);
 	pv_views_change(&views);
 	assert_false(up);
 	settle();
+	assert_false(up);
 }
 
 static void
