@@ -36,16 +36,18 @@ static const struct conf_key keys[] = {
 
 /*
  * The receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
- * any port; loans never stay in one.
+ * any port; loans never stay in one. Some devices take several buffers of one frame as one entry.
  */
 static void
 ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
 {
 	uint32_t n_tx = n_workers * conf_uint(cs, "tx-descriptors");
+	uint32_t frame_max = conf_uint(cs, "mtu") + ETHDEV_RX_OVERHEAD;
+	uint32_t n_per_frame = (frame_max + ETHDEV_ROOM_MIN - 1) / ETHDEV_ROOM_MIN;
 
 	*out = (struct port_demand){
 		.small = n_tx,
-		.data = conf_uint(cs, "rx-descriptors") + n_tx,
+		.data = conf_uint(cs, "rx-descriptors") + n_tx * n_per_frame,
 		.heap = HEAP_BASE + HEAP_PER_DESC * (conf_uint(cs, "rx-descriptors") + n_tx),
 	};
 }

@@ -94,6 +94,8 @@ uint16_t ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 
 /* A received frame may have two tags on top of the MTU; more is not one of this link's frames. */
 #define ETHDEV_RX_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+/* What a buffer of data holds, at the least (port.h). */
+#define ETHDEV_ROOM_MIN 2048
 /* Bytes of a buffer of the pool of copies, which is the one that receives, too. */
 uint32_t ethdev_room(const struct ethdev_port *ep);
 /* Of a device that is configured: what `mtu` in the config says. */

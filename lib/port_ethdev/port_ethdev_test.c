@@ -115,6 +115,10 @@ demand_covers_the_rings(void **state)
 	assert_int_equal(d.small, 4 * 256);
 	assert_int_equal(d.data, 512 + 4 * 256);
 	assert_true(d.heap > 0);
+	port_ethdev_ops.demand(unit_section("p", "net_null0",
+				       "rx-descriptors = 512\ntx-descriptors = 256\nmtu = 9000\n"),
+		4, &d);
+	assert_int_equal(d.data, 512 + 4 * 256 * 5);
 }
 
 static struct port *went_down;
