@@ -122,3 +122,9 @@ def test_every_test_that_is_named_exists_and_every_line_names_one():
     # Names of keys and of commands are shorter.
     named |= {name for name in re.findall(r"`(\w+)`", text) if name.count("_") > 2}
     assert named - exist == set()
+
+
+def test_every_decision_that_is_named_exists():
+    linked = set(re.findall(r"\]\(([^)]+)\)", read(DOC)))
+    assert linked - {path[len("doc/"):] for path in files(".md", under="doc")} == set()
+    assert re.findall(r"(?<!\[)decision \d+", read(DOC)) == []
