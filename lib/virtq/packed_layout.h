@@ -85,6 +85,35 @@ packed_used_bits(uint16_t place)
 	return packed_wrap(place) ? PACKED_DESC_F_OWNER : 0;
 }
 
+/* A place while it is walked: its position, and the owner bits of what is available there. */
+struct packed_at {
+	uint32_t pos;
+	uint16_t avail;
+};
+
+static __rte_always_inline struct packed_at
+packed_at(uint16_t place)
+{
+	return (struct packed_at){ packed_pos(place), packed_avail_bits(place) };
+}
+
+static __rte_always_inline uint16_t
+packed_place(struct packed_at at)
+{
+	static_assert(PACKED_DESC_F_AVAIL << 8 == PACKED_WRAP, "set in the same laps");
+	return at.pos | (at.avail & PACKED_DESC_F_AVAIL) << 8;
+}
+
+static __rte_always_inline void
+packed_step(struct packed_at *at, uint32_t n, uint32_t size)
+{
+	at->pos += n;
+	if (unlikely(at->pos >= size)) {
+		at->pos -= size;
+		at->avail ^= PACKED_DESC_F_OWNER;
+	}
+}
+
 /* Rest of a descriptor whose flags were read. */
 static __rte_always_inline struct desc
 packed_desc_rest(const uint8_t *p, uint16_t flags)
@@ -105,13 +134,13 @@ packed_desc_load(const void *p)
 
 /* The one copy of the first descriptor of a chain, if it is there. */
 static __rte_always_inline bool
-packed_desc_take(const struct packed_desc *ring, uint16_t place, struct desc *d)
+packed_desc_take(const struct packed_desc *ring, struct packed_at at, struct desc *d)
 {
-	const struct packed_desc *p = &ring[packed_pos(place)];
+	const struct packed_desc *p = &ring[at.pos];
 	/* Acquire: pairs with the driver's barrier before it writes these flags (2.8.21.1). */
 	uint16_t flags = __atomic_load_n(&p->flags, __ATOMIC_ACQUIRE);
 
-	if ((flags & PACKED_DESC_F_OWNER) != packed_avail_bits(place))
+	if ((flags & PACKED_DESC_F_OWNER) != at.avail)
 		return false;
 	*d = packed_desc_rest((const uint8_t *)p, flags);
 	return true;
@@ -119,27 +148,30 @@ packed_desc_take(const struct packed_desc *ring, uint16_t place, struct desc *d)
 
 /* Second word of a used descriptor (2.8.6.3): WRITE says that len counts. */
 static __rte_always_inline uint64_t
-packed_used_word(uint16_t place, uint16_t id, uint32_t len)
+packed_used_word(struct packed_at at, uint16_t id, uint32_t len)
 {
-	uint16_t flags = packed_used_bits(place) | (len > 0 ? DESC_F_WRITE : 0);
+	/* Both owner bits where available has the one, none where it has the other. */
+	uint64_t flags = (at.avail & PACKED_DESC_F_AVAIL) * (PACKED_DESC_F_OWNER / 0x80u);
 
-	return (uint64_t)flags << 48 | (uint64_t)id << 32 | len;
+	if (len > 0)
+		flags |= DESC_F_WRITE;
+	return flags << 48 | (uint64_t)id << 32 | len;
 }
 
 /* One store, so that a descriptor is never half used; its address stays. */
 static __rte_always_inline void
-packed_used_write(struct packed_desc *ring, uint16_t place, uint16_t id, uint32_t len)
+packed_used_write(struct packed_desc *ring, struct packed_at at, uint16_t id, uint32_t len)
 {
-	guest_store_u64(&ring[packed_pos(place)].len, packed_used_word(place, id, len));
+	guest_store_u64(&ring[at.pos].len, packed_used_word(at, id, len));
 }
 
 /* The same as the last store of a batch: it hands all of them to the driver. */
 static __rte_always_inline void
-packed_used_publish(struct packed_desc *ring, uint16_t place, uint16_t id, uint32_t len)
+packed_used_publish(struct packed_desc *ring, struct packed_at at, uint16_t id, uint32_t len)
 {
 	/* Release: pairs with the driver's barrier after it read these flags. */
-	__atomic_store_n((guest_u64_aligned *)&ring[packed_pos(place)].len,
-		packed_used_word(place, id, len), __ATOMIC_RELEASE);
+	__atomic_store_n((guest_u64_aligned *)&ring[at.pos].len, packed_used_word(at, id, len),
+		__ATOMIC_RELEASE);
 }
 
 /* Both fields at once: the driver may write them between two reads. */

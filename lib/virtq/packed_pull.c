@@ -5,7 +5,7 @@
 
 /* A chain that has more descriptors in the ring: where it ends is known only when it is walked. */
 static __rte_noinline enum virtq_fault
-take_chain_slow(struct virtq *q, const struct virtq_view *view, uint16_t place, uint32_t room,
+take_chain_slow(struct virtq *q, const struct virtq_view *view, uint32_t pos, uint32_t room,
 	struct desc d, struct take *take, uint32_t i)
 {
 	const struct chain_rules rules = pull_rules(q, view, true);
@@ -13,12 +13,12 @@ take_chain_slow(struct virtq *q, const struct virtq_view *view, uint16_t place, 
 	uint32_t n_ring;
 	enum virtq_fault fault;
 
-	fault = packed_chain_walk(&rules, packed_pos(place), room, d, &take->chain, &last, &n_ring);
+	fault = packed_chain_walk(&rules, pos, room, d, &take->chain, &last, &n_ring);
 	if (fault != VIRTQ_FAULT_NONE)
 		return fault;
 	walk_end(take, &take->taken[i]);
 	/* 2.8.6: the last descriptor has the id of the buffer. */
-	q->chains[packed_pos(place)] = (struct packed_chain){ desc_tag(last), n_ring };
+	q->chains[pos] = (struct packed_chain){ desc_tag(last), n_ring };
 	return VIRTQ_FAULT_NONE;
 }
 
@@ -31,42 +31,45 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	uint16_t *end, enum virtq_fault *fault)
 {
 	const struct chain_rules rules = pull_rules(q, view, true);
+	struct packed_at at = packed_at(q->next_avail);
 	uint32_t hint = q->hint, room = packed_room(q), i;
-	uint16_t place = q->next_avail;
 
 	take->walks = 0;
 	take->walked = false;
 	for (i = 0; i < n; i++) {
-		struct packed_chain *c = &q->chains[packed_pos(place)];
+		struct taken *t = &take->taken[i];
+		uint32_t n_ring = 1;
 		struct desc d;
 
-		if (!packed_desc_take(rules.ring, place, &d))
+		take->places[i] = packed_place(at);
+		if (!packed_desc_take(rules.ring, at, &d))
 			break;
 		if (unlikely(room == 0)) {
 			/* Taken before, and not completed. */
 			*fault = VIRTQ_FAULT_AVAIL_INDEX;
 			break;
 		}
-		if (likely(take_single(&rules, d, &take->taken[i], &hint))) {
-			*c = (struct packed_chain){ desc_tag(d), 1 };
+		if (likely(take_single(&rules, d, t, &hint))) {
+			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
 		} else if (desc_flags(d) & DESC_F_NEXT) {
 			if (unlikely(!walk_begin(q, take)))
 				break;
-			*fault = take_chain_slow(q, view, place, room, d, take, i);
+			*fault = take_chain_slow(q, view, at.pos, room, d, take, i);
 			if (unlikely(*fault != VIRTQ_FAULT_NONE))
 				break;
+			n_ring = q->chains[at.pos].n_ring;
 		} else {
 			if (desc_flags(d) & DESC_F_INDIRECT)
 				chain_table_prefetch(&rules, d, &hint);
 			take->first[i] = d;
 			take->walks |= UINT32_C(1) << i;
-			*c = (struct packed_chain){ desc_tag(d), 1 };
+			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
 		}
-		place = packed_advance(place, c->n_ring, q->size);
-		room -= c->n_ring;
+		packed_step(&at, n_ring, q->size);
+		room -= n_ring;
 	}
 	q->hint = hint;
-	*end = place;
+	*end = packed_place(at);
 	return i;
 }
 
@@ -84,13 +87,16 @@ static __rte_always_inline uint32_t
 pull_some(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, uint32_t n,
 	const uint32_t hdr_len, enum virtq_fault *fault)
 {
+	uint32_t n_taken, n_used;
 	uint16_t end;
 	struct take take;
 
-	n = take_burst(q, view, n, &take, &end, fault);
-	if (n == 0)
+	n_taken = take_burst(q, view, n, &take, &end, fault);
+	if (n_taken == 0)
 		return 0;
-	return pull_frames(q, view, &take, n, &q->next_avail, pkts, hdr_len, fault, true);
+	n = pull_frames(q, view, &take, n_taken, &n_used, pkts, hdr_len, fault, true);
+	q->next_avail = n_used == n_taken ? end : take.places[n_used];
+	return n;
 }
 
 static __rte_always_inline uint16_t

@@ -7,12 +7,12 @@ static __rte_always_inline void
 offer_burst(struct push *p, uint32_t n)
 {
 	const struct chain_rules rules = push_rules(p, true);
-	uint16_t place = p->at.place;
+	struct packed_at at = p->at.ring;
 	uint32_t hint = p->q->hint, i;
 
 	for (i = 0; i < n; i++) {
 		struct offered *o = &p->offered[i];
-		if (!packed_desc_take(rules.ring, place, &o->desc))
+		if (!packed_desc_take(rules.ring, at, &o->desc))
 			break;
 		if (unlikely(!offer_single(p, o, &hint))) {
 			if (desc_flags(o->desc) & DESC_F_NEXT) {
@@ -22,7 +22,7 @@ offer_burst(struct push *p, uint32_t n)
 			if (desc_flags(o->desc) & DESC_F_INDIRECT)
 				chain_table_prefetch(&rules, o->desc, &hint);
 		}
-		place = packed_advance(place, 1, p->q->size);
+		packed_step(&at, 1, p->q->size);
 	}
 	p->n_offered = i;
 	p->q->hint = hint;
@@ -38,7 +38,7 @@ push_some(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pkts
 	push_start(&p, q, view);
 	offer_burst(&p, RTE_MIN(n, q->size));
 	n = push_frames(&p, pkts, n, hdr_len, true);
-	q->next_avail = p.at.place;
+	q->next_avail = packed_place(p.at.ring);
 	if (likely(q->n_batch > 0))
 		packed_batch_write(q, view);
 	if (likely(q->next_avail != old))

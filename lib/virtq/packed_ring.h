@@ -34,16 +34,47 @@ static __rte_always_inline void
 packed_batch_write(struct virtq *q, const struct virtq_view *view)
 {
 	const struct packed_used *first = q->batch, *end = first + q->n_batch;
-	uint16_t place = q->done_avail;
+	const struct packed_at start = packed_at(q->done_avail);
+	struct packed_at at = start;
 
 	resume_arm(q);
-	place = packed_advance(place, first->n_ring, q->size);
+	packed_step(&at, first->n_ring, q->size);
 	for (const struct packed_used *u = first + 1; u < end; u++) {
-		packed_used_write(view->ring, place, u->id, u->len);
-		place = packed_advance(place, u->n_ring, q->size);
+		packed_used_write(view->ring, at, u->id, u->len);
+		packed_step(&at, u->n_ring, q->size);
 	}
-	packed_used_publish(view->ring, q->done_avail, first->id, first->len);
-	packed_batch_written(q, place);
+	packed_used_publish(view->ring, start, first->id, first->len);
+	packed_batch_written(q, packed_place(at));
+}
+
+/* Completions from *at to position `stop`, an entry each; the last batch is not written. */
+static __rte_always_inline void
+packed_batch_fill(
+	struct virtq *q, const struct virtq_view *view, struct packed_at at, uint32_t stop)
+{
+	do {
+		struct packed_chain c = q->chains[at.pos];
+
+		if (unlikely(q->n_batch == PACKED_BATCH))
+			packed_batch_write(q, view);
+		q->batch[q->n_batch++] = (struct packed_used){ c.id, c.n_ring, 0 };
+		packed_step(&at, c.n_ring, q->size);
+	} while (at.pos != stop);
+}
+
+/* 2.8.21.3: one entry for all of them, where the first one's would be, with the last one's id. */
+static __rte_always_inline void
+packed_batch_merge(struct virtq *q, struct packed_at at, uint32_t stop)
+{
+	struct packed_chain c;
+	uint32_t n_ring = 0;
+
+	do {
+		c = q->chains[at.pos];
+		n_ring += c.n_ring;
+		packed_step(&at, c.n_ring, q->size);
+	} while (at.pos != stop);
+	q->batch[q->n_batch++] = (struct packed_used){ c.id, n_ring, 0 };
 }
 
 /* Pull: completions before `upto` go to the guest, which is notified if it wants to be. */
@@ -51,28 +82,14 @@ static __rte_always_inline void
 packed_publish(struct virtq *q, const struct virtq_view *view, uint16_t upto)
 {
 	const uint16_t old = q->done_avail;
-	uint16_t place = old;
-	uint32_t n_ring = 0, id = 0;
 
 	if (old == upto)
 		return;
-	while (place != upto) {
-		struct packed_chain c = q->chains[packed_pos(place)];
-		if (q->in_order) {
-			/* 2.8.21.3: one, where the first one's would be, with the last one's id. */
-			n_ring += c.n_ring;
-			id = c.id;
-		} else {
-			q->batch[q->n_batch++] = (struct packed_used){ c.id, c.n_ring, 0 };
-			if (unlikely(q->n_batch == PACKED_BATCH))
-				packed_batch_write(q, view);
-		}
-		place = packed_advance(place, c.n_ring, q->size);
-	}
 	if (q->in_order)
-		q->batch[q->n_batch++] = (struct packed_used){ id, n_ring, 0 };
-	if (likely(q->n_batch > 0))
-		packed_batch_write(q, view);
+		packed_batch_merge(q, packed_at(old), packed_pos(upto));
+	else
+		packed_batch_fill(q, view, packed_at(old), packed_pos(upto));
+	packed_batch_write(q, view);
 	packed_notify(q, view, old, upto);
 }
 

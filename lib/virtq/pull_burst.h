@@ -27,6 +27,7 @@ struct taken {
 struct take {
 	struct taken taken[BASE_BURST];
 	struct desc first[BASE_BURST]; /* of those that are to be walked */
+	uint16_t places[BASE_BURST];   /* packed: where they begin */
 	uint32_t walks;		       /* bit i: chain i is to be walked */
 	bool walked;		       /* chain is in use */
 	struct chain chain; /* scratch of the burst; `segs` is where the free part begins */
@@ -149,35 +150,36 @@ pull_one(struct pull *p, const struct taken *t, uint16_t avail_idx, const uint32
 }
 
 /*
- * The later passes over n chains from *place on, which is moved behind what was consumed. Returns
- * how many frames came of them.
+ * The later passes over n chains. Returns how many frames came of them, and in *n_used how many
+ * chains were consumed.
  */
 static __rte_always_inline uint32_t
 pull_frames(struct virtq *q, struct virtq_view *view, struct take *take, uint32_t n,
-	uint16_t *place, struct rte_mbuf **pkts, const uint32_t hdr_len, enum virtq_fault *fault,
+	uint32_t *n_used, struct rte_mbuf **pkts, const uint32_t hdr_len, enum virtq_fault *fault,
 	const bool packed)
 {
-	uint32_t n_out = 0;
+	uint32_t i, n_out = 0;
 	struct pull p;
 
 	if (unlikely(take->walks != 0))
 		n = walk_burst(q, view, n, take, fault, packed);
 	pull_start(&p, q, view, n);
-	for (uint32_t i = 0; i < n; i++) {
-		if (unlikely(take->taken[i].len < hdr_len)) {
+	for (i = 0; i < n; i++) {
+		const struct taken *t = &take->taken[i];
+
+		if (unlikely(t->len < hdr_len)) {
 			/* Comes before one that a pass above met. */
 			*fault = VIRTQ_FAULT_SHORT_HEADER;
 			break;
 		}
 		p.n_left = n - i;
-		struct rte_mbuf *m = pull_one(&p, &take->taken[i], *place, hdr_len);
+		struct rte_mbuf *m =
+			pull_one(&p, t, packed ? take->places[i] : q->next_avail + i, hdr_len);
 		if (likely(m != NULL))
 			pkts[n_out++] = m;
-		*place = packed ? packed_advance(
-					  *place, q->chains[packed_pos(*place)].n_ring, q->size)
-				: *place + 1;
 	}
 	pull_end(&p, n_out);
+	*n_used = i;
 	return n_out;
 }
 

@@ -25,9 +25,9 @@ struct offered {
 
 /* How far the burst is. */
 struct push_at {
-	uint32_t pos;	/* chains used so far */
-	uint32_t room;	/* packed: descriptors that the driver may have offered here */
-	uint16_t place; /* packed: of the next one */
+	uint32_t pos;	       /* chains used so far */
+	uint32_t room;	       /* packed: descriptors that the driver may have offered here */
+	struct packed_at ring; /* packed: where the next one is */
 };
 
 struct push {
@@ -62,7 +62,7 @@ push_start(struct push *p, struct virtq *q, const struct virtq_view *view)
 {
 	p->q = q;
 	p->view = view;
-	p->at = (struct push_at){ .room = q->size, .place = q->next_avail };
+	p->at = (struct push_at){ .room = q->size, .ring = packed_at(q->next_avail) };
 	p->n_looks = p->n_descs = 0;
 	p->fault = VIRTQ_FAULT_NONE;
 }
@@ -109,7 +109,7 @@ next_chain(struct push *p, const struct push_at *at, struct offered *o, const bo
 		return true;
 	}
 	if (packed) {
-		if (!packed_desc_take(p->view->ring, at->place, &o->desc))
+		if (!packed_desc_take(p->view->ring, at->ring, &o->desc))
 			return false;
 		if (at->room == 0)
 			p->fault = VIRTQ_FAULT_AVAIL_INDEX; /* used in this burst already */
@@ -137,7 +137,7 @@ use_chain(struct push *p, struct push_at *at, uint32_t n, uint16_t id, uint32_t 
 
 	if (packed) {
 		q->batch[q->n_batch + n] = (struct packed_used){ id, n_ring, len };
-		at->place = packed_advance(at->place, n_ring, q->size);
+		packed_step(&at->ring, n_ring, q->size);
 		at->room -= n_ring;
 	} else {
 		split_used_write(
@@ -172,8 +172,8 @@ gather_chains(struct push *p, struct push_at *at, struct chain *chain, uint32_t 
 
 		if (!next_chain(p, at, &o, packed))
 			return 0;
-		p->fault = packed ? packed_chain_walk(&rules, packed_pos(at->place), at->room,
-					    o.desc, chain, &last, &n_ring)
+		p->fault = packed ? packed_chain_walk(&rules, at->ring.pos, at->room, o.desc, chain,
+					    &last, &n_ring)
 				  : split_chain_walk(&rules, o.desc, chain);
 		if (p->fault != VIRTQ_FAULT_NONE)
 			return 0;

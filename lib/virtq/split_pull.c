@@ -56,12 +56,12 @@ static __rte_always_inline uint32_t
 pull_some(struct virtq *q, struct virtq_view *view, struct rte_mbuf **pkts, uint32_t n,
 	const uint32_t hdr_len, enum virtq_fault *fault)
 {
-	uint16_t end = q->next_avail;
+	uint32_t n_used;
 	struct take take;
 
 	n = take_burst(q, view, n, &take, fault);
-	n = pull_frames(q, view, &take, n, &end, pkts, hdr_len, fault, false);
-	consume_burst(q, view, end);
+	n = pull_frames(q, view, &take, n, &n_used, pkts, hdr_len, fault, false);
+	consume_burst(q, view, q->next_avail + n_used);
 	return n;
 }
 

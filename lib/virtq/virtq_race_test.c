@@ -274,7 +274,7 @@ a_truncated_memory_file_breaks_the_ring_by_its_own_name(void **state)
 	rte_pktmbuf_free(u.pkts[0]);
 	assert_int_equal(ftruncate(u.memfd, 0), 0);
 	assert_int_equal(unit_pull(&u, 32), 0);
-	/* Zeroes in a packed ring are no fault: nothing is available. Control watches the memory. */
+	/* Zeroes in a packed ring are no fault: nothing is there. Control watches the memory. */
 	assert_true(gmem_gen_faulted(u.gen));
 	assert_int_equal(
 		virtq_fault(u.q), unit_packed ? VIRTQ_FAULT_NONE : VIRTQ_FAULT_MEMORY_LOST);
