@@ -47,7 +47,7 @@ class Cell:
         return "vectorized" if self.vectorized else "standard"
 
     def testpmd(self, cache, folder, sockets):
-        command = ["dpdk-testpmd"]
+        command = ["stdbuf", "-oL", "dpdk-testpmd"]
         eal = ["--log-level=pmd.net.virtio.*:info"]
         if self.dpdk == "dpdk24":
             command = qemu.in_debian13(cache, folder) + command

@@ -13,9 +13,9 @@ class Testpmd(Process):
     __test__ = False  # not a test class, whatever pytest makes of the name
 
     def __init__(self, folder, sockets, queues=1, mergeable=True, macs=None, ring=256,
-                 name="testpmd", command=("dpdk-testpmd",), eal=(), vdev="", app=()):
-        """command, eal, vdev, app: how to start another testpmd, and further arguments of the
-        process, of each port, and of the application."""
+                 name="testpmd", command=("stdbuf", "-oL", "dpdk-testpmd"), eal=(), vdev="", app=()):
+        """command, eal, vdev, app: how to start another testpmd, whose output must come by
+        lines, and further arguments of the process, of each port, and of the application."""
         guest_cpu, _ = cpus()
         # What the receive rings hold, and as much again as before to send; 2.5 KiB each.
         mbufs = 16384 + (len(sockets) * queues * ring if ring > 1024 else 0)
@@ -74,6 +74,12 @@ class Testpmd(Process):
         """Handle in `mode` what comes from now on."""
         for line in ("stop", f"set fwd {mode}", "start"):
             self.say(line)
+
+    def halt(self, seconds=20):
+        """Stop forwarding; what then comes stays in the rings."""
+        done = self.output().count("\nDone.")
+        self.say("stop")
+        wait_for(lambda: self.output().count("\nDone.") > done, seconds, "testpmd to stop")
 
     def only_count(self):
         """End a circulation: what comes from now on is only counted."""
