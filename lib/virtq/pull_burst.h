@@ -120,7 +120,12 @@ walk_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 		if (unlikely(!walk_begin(q, take))) {
 			*fault = VIRTQ_FAULT_NONE; /* the next burst meets it again */
 			n = i;
-			break;
+			if (n > 0)
+				break;
+			/* Used up by those behind it, in a pass above, or it would never come. */
+			take->walked = false;
+			walk_begin(q, take);
+			n = walks = 1;
 		}
 		/* In a packed ring those of more descriptors were walked by the first pass. */
 		one = packed ? packed_chain_walk(
