@@ -99,7 +99,7 @@ add_queue_workers(struct rte_tel_data *d, const struct port *port)
 		rte_tel_data_free(workers);
 }
 
-/* mode: "plain", "access", "trunk" or "wire"; vlan: of frames without a tag, where they have one. */
+/* mode: "plain", "access", "trunk" or "wire"; vlan: that of frames without a tag, if any. */
 static void
 add_vlans(struct rte_tel_data *d, const struct port *port)
 {
