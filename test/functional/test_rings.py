@@ -217,11 +217,11 @@ def test_one_queue_is_reset_and_comes_back_with_another_size(sw):
     for packed in (0, F_PACKED):
         a, b = couple(sw, features=FEATURES | packed)
         s = sw.stream(b, a, B, A, size_max=1500, size_step=11, window=60).start()
-        for size in (128, 16, 512, 64):
+        for size in (128, 16, 64):
             a.stop_queue(a.tx[0])
             a.tx[0] = a.make_queue(False, 0, ring=size, slots=size)
             a.start_queue(a.tx[0])
-            for seq in range(3 * size):
+            for seq in range(2 * size):
                 a.send(frame(B, A, 300, seq=seq))
                 assert b.recv() == frame(B, A, 300, seq=seq)
             s.moving(50)
