@@ -5,10 +5,12 @@
 #include <event2/event.h>
 #include <rte_errno.h>
 
+#include "port_ethdev_dma.h"
 #include "port_ethdev_priv.h"
 
-#define N_RXQ	    1
-#define LINK_POLL_S 1
+#define N_RXQ	   1
+#define TICK_MS	   100
+#define LINK_TICKS 10 /* link state is read every second */
 
 /* What drivers allocate, at the most: device structures; a descriptor and its shadow. */
 #define HEAP_BASE     (512u << 10)
@@ -31,17 +33,23 @@ static const struct conf_key keys[] = {
 		.min = 64,
 		.max = 8192,
 		.help = "descriptors of each transmit queue" },
+	{ .name = "lend",
+		.type = CONF_ENUM,
+		.deflt = "auto",
+		.choices = "auto|force|no",
+		.help = "may the device read frames where they lie in a guest's memory" },
 	{ .name = NULL },
 };
 
 /*
  * The receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
- * any port; loans never stay in one. Some devices take several buffers of one frame as one entry.
+ * any port, and two references of its own; loans are counted where they come from. Some devices
+ * take several buffers of one frame as one entry.
  */
 static void
 ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
 {
-	uint32_t n_tx = n_workers * conf_uint(cs, "tx-descriptors");
+	uint32_t n_tx = n_workers * (conf_uint(cs, "tx-descriptors") + 2);
 	uint32_t frame_max = conf_uint(cs, "mtu") + ETHDEV_RX_OVERHEAD;
 	uint32_t n_per_frame = (frame_max + ETHDEV_ROOM_MIN - 1) / ETHDEV_ROOM_MIN;
 
@@ -83,6 +91,9 @@ setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 	struct rte_eth_txconf txconf = info->default_txconf;
 	int socket_id = rte_eth_dev_socket_id(ep->dev_id), ret = 0;
 
+	/* A descriptor is reported done when it is, not with those that follow it. */
+	if (!ep->driver->reads_by_cpu && txconf.tx_rs_thresh > 1)
+		txconf.tx_rs_thresh = 1;
 	rxconf.offloads = conf->rxmode.offloads;
 	txconf.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; q < N_RXQ && ret == 0; q++)
@@ -167,7 +178,11 @@ ethdev_free(struct ethdev_port *ep)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	ethdev_link_poll(arg);
+	struct ethdev_port *ep = arg;
+
+	ethdev_watch(ep);
+	if (!ep->busy && ++ep->n_ticks % LINK_TICKS == 0)
+		ethdev_link_poll(ep);
 }
 
 /* Everything that needs only memory. */
@@ -191,8 +206,10 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env, uint16_t
 		ethdev_free(ep);
 		return NULL;
 	}
+	memset(ep->txq, 0, n_txq * sizeof(struct ethdev_txq));
 	for (uint16_t q = 0; q < n_txq; q++)
 		rte_spinlock_init(&ep->txq[q].lock);
+	ep->lend_mode = conf_enum(cs, "lend");
 	ep->txq_shared = env->n_workers > n_txq;
 	ep->copies = env->pools.data;
 	ep->pools = (struct offload_pools){ .small = env->pools.small, .loan = env->pools.loan };
@@ -266,16 +283,22 @@ static int
 ethdev_start(struct port *port, char err[PORT_ERROR_MAX])
 {
 	struct ethdev_port *ep = (struct ethdev_port *)port;
-	const struct timeval period = { .tv_sec = LINK_POLL_S };
+	const struct timeval period = { .tv_usec = TICK_MS * 1000 };
+	struct rte_eth_dev_info info;
 
 	assert_control();
-	int ret = rte_eth_dev_start(ep->dev_id);
+	int ret = rte_eth_dev_info_get(ep->dev_id, &info);
+	if (ret == 0)
+		ret = rte_eth_dev_start(ep->dev_id);
 	if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX, "cannot start the device: %s", rte_strerror(-ret));
 		return ret;
 	}
 	ep->started = true;
 	enter_promiscuous(ep);
+	ethdev_lend_choose(ep, info.device);
+	/* Release: pairs with the acquire of workers. */
+	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
 	log_info("port %s: %s (%s), %u transmit queues%s", port->name, ep->device, ep->driver_name,
 		port->n_txq, ep->txq_shared ? " shared by workers" : "");
 	ethdev_link_poll(ep);
@@ -301,7 +324,7 @@ ethdev_stop(struct port *port)
 static bool
 ethdev_stopped(struct port *port)
 {
-	return true;
+	return !((struct ethdev_port *)port)->busy;
 }
 
 /* Frames that a software ring holds die with it, unfreed. */
@@ -327,8 +350,14 @@ ethdev_destroy(struct port *port)
 	assert_control();
 	if (ep->started && ep->driver->hands_on)
 		drain(ep);
+	/* One that is being restarted: whoever waited for that has given up. */
+	if (ep->busy)
+		helper_wait();
 	if (ep->started)
 		rte_eth_dev_stop(ep->dev_id);
+	ethdev_holds_stopped(ep);
+	/* Before the device goes, and its IOMMU's mappings with it. */
+	ethdev_dma_close(ep->dma);
 	ethdev_release(ep->dev_id);
 	ethdev_free(ep);
 }

@@ -3,15 +3,19 @@
  * port_ethdev: any DPDK ethdev as a port, named by PCI address or devargs
  * (net_tap0,iface=tap0). Probed at create, closed at destroy.
  *
- * Lending: only drivers that have read a frame with the CPU when transmit returns may be given
- * segments that lie in guest memory; they stand on an allowlist in port_ethdev_driver.c. So no
- * loan stays in a device. All others get copies, in buffers of their own. A device that cannot
- * transmit several segments gets frames copied into one. Frames above the device's MTU
- * are dropped by name (too_big), as received ones are (oversize).
+ * Lending: a driver that has read a frame with the CPU when transmit returns (an allowlist in
+ * port_ethdev_driver.c) may be given segments that lie in guest memory. So may a device for which
+ * that memory is mapped (VFIO with an IOMMU, mlx5) and whose driver gives frames back when asked
+ * to, or key `lend` insists: it keeps loans for ETHDEV_HOLD_MS at the most, see port_ethdev_hold.h.
+ * All others get copies, in buffers of their own; so do flooded frames that a device may keep. A
+ * device that cannot transmit several segments gets frames copied into one. Frames above the
+ * device's MTU are dropped by name (too_big), as received ones are (oversize), and all while its
+ * link is down or it is restarted (link_down).
  *
  * Ownership: the device belongs to its port (rte_eth_dev_owner); no two ports share one.
  * Threads: see port.h. Receive queue 0 is the only one. Worker w transmits on queue w modulo
- * n_txq, which is locked if there are more workers than queues.
+ * n_txq, which is locked if there are more workers than queues, or if it may hold loans. What
+ * blocks runs on the device helper thread.
  * Limits: one receive queue; the device's default MTU.
  */
 #ifndef PORT_ETHDEV_H

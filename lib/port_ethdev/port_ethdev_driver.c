@@ -46,6 +46,9 @@ af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
  * net_ring stays off it: it reads nothing, it passes mbufs on to a consumer that may be another
  * process, without our guests' memory, and may keep them for ever. af_xdp takes
  * mbufs of its own pool without copying.
+ *
+ * igb's tx_done_cleanup (22.11, run on QEMU's) makes each segment of a frame an end of one; its
+ * transmit then waits for the device to report one that it was not told to report.
  */
 static const struct ethdev_driver drivers[] = {
 	/* writev() per frame. Later versions take 128 segments at the most. */
@@ -69,6 +72,8 @@ static const struct ethdev_driver drivers[] = {
 	/* An indirect descriptor for each frame. */
 	{ .name = "net_virtio", .frame_per_desc = true },
 	{ .name = "net_virtio_user", .frame_per_desc = true },
+	{ .name = "net_e1000_igb", .cleanup_breaks = true },
+	{ .name = "net_e1000_igb_vf", .cleanup_breaks = true },
 };
 
 static const struct ethdev_driver careful = { .name = "" };

@@ -2,6 +2,7 @@
 /* The data path: receive, and transmit by the device's rules. */
 #include <rte_ether.h>
 
+#include "gmem.h"
 #include "port_ethdev_priv.h"
 
 /* Where the frame lies. */
@@ -15,6 +16,10 @@ struct burst {
 	uint32_t len[BASE_BURST]; /* known before transmit takes the mbuf away */
 	uint64_t copied, loaned;  /* bit i: of frame i */
 	uint16_t n;
+	/* What of guest memory the device may read; without a table: all, or nothing. */
+	const struct gmem_dma_table *mapped;
+	uint32_t hint;
+	bool lend;
 };
 
 /* What of a burst the device took. */
@@ -50,6 +55,11 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 	uint16_t n_good = 0;
 	uint64_t bytes = 0;
 
+	/* Acquire: pairs with the release in ethdev_start and of a restart. */
+	if (unlikely(!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE)))
+		return 0;
+	if (ep->holds && queue == 0)
+		ethdev_hold_poll(ep);
 	n = rte_eth_rx_burst(ep->dev_id, queue, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -74,20 +84,44 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 	return n_good;
 }
 
+/* May the device read this, which is not the segment's own buffer? */
+static inline bool
+may_lend(struct burst *b, const struct rte_mbuf *seg)
+{
+	if (b->mapped == NULL)
+		return b->lend;
+	/* Other buffers of the switch are known to all devices. */
+	return !RTE_MBUF_HAS_EXTBUF(seg) ||
+	       gmem_dma_covers(b->mapped, rte_pktmbuf_mtod(seg, void *), seg->data_len, &b->hint);
+}
+
 /* May the device not have the frame as it is? *loan: part of it lies in guest memory. */
 static bool
-must_copy(const struct ethdev_port *ep, struct rte_mbuf *m, bool *loan)
+must_copy(const struct ethdev_port *ep, struct burst *b, struct rte_mbuf *m, bool *loan)
 {
 	uint16_t max_segs = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? ep->max_tso_segs : ep->max_segs;
-	bool shared = false, refers = false;
+	bool shared = false, lent = true;
 
 	*loan = false;
 	for (struct rte_mbuf *seg = m; seg != NULL; seg = seg->next) {
-		*loan |= RTE_MBUF_HAS_EXTBUF(seg);
-		refers |= !RTE_MBUF_DIRECT(seg);
 		shared |= rte_mbuf_refcnt_read(seg) > 1;
+		*loan |= RTE_MBUF_HAS_EXTBUF(seg);
+		if (!RTE_MBUF_DIRECT(seg))
+			lent = lent && may_lend(b, seg);
 	}
-	return (refers && !ep->lend) || m->nb_segs > max_segs || (shared && ep->driver->hands_on);
+	/* What is watched in one device must not be held by another. */
+	return !lent || m->nb_segs > max_segs || (shared && (ep->driver->hands_on || ep->holds));
+}
+
+/* Which guest memory may this queue's frames lie in? */
+static void
+choose_lending(const struct ethdev_port *ep, const struct ethdev_txq *txq, struct burst *b)
+{
+	b->lend = ep->lend;
+	b->mapped = NULL;
+	b->hint = 0;
+	if (ep->dma != NULL && !__atomic_load_n(&txq->hold.stuck, __ATOMIC_RELAXED))
+		b->mapped = gmem_dma_table(ep->dma);
 }
 
 /* What the driver refuses to do to the frame it tells before. */
@@ -110,7 +144,7 @@ prepare(struct ethdev_port *ep, uint16_t queue, struct rte_mbuf **pkts, uint16_t
 		struct rte_mbuf *m = pkts[i];
 		bool loan;
 
-		if (must_copy(ep, m, &loan)) {
+		if (must_copy(ep, b, m, &loan)) {
 			/* As few segments as can be; ethdev_learn_limits has made sure of it. */
 			struct rte_mbuf *copy = rte_pktmbuf_copy(m, ep->copies, 0, UINT32_MAX);
 			rte_pktmbuf_free(m);
@@ -172,6 +206,24 @@ transmit(struct ethdev_port *ep, uint16_t queue, struct burst *b, struct taken *
 	return n_refused;
 }
 
+/* The same for a device that holds frames: its last one is marked. */
+static uint16_t
+transmit_held(struct ethdev_port *ep, uint16_t queue, struct burst *b, struct taken *t)
+{
+	struct rte_mbuf *last = b->pkts[b->n - 1];
+	uint16_t n_refused;
+
+	ethdev_hold_mark(last);
+	n_refused = transmit(ep, queue, b, t);
+	if (n_refused > 0) {
+		ethdev_hold_unmark(last);
+		last = NULL;
+	}
+	if (t->frames > 0)
+		ethdev_hold_sent(&ep->txq[queue].hold, last, t->loaned > 0, rte_rdtsc());
+	return n_refused;
+}
+
 uint16_t
 ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -182,10 +234,19 @@ ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n)
 	struct taken t = { 0 };
 	struct burst b;
 
+	/* Acquire: as in ethdev_rx_burst. */
+	if (unlikely(!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE) ||
+		     !__atomic_load_n(&port->up, __ATOMIC_RELAXED))) {
+		rte_pktmbuf_free_bulk(pkts, n);
+		sw->drop[STATS_DROP_LINK_DOWN] += n;
+		return 0;
+	}
+	choose_lending(ep, &ep->txq[queue], &b);
 	prepare(ep, queue, pkts, n, &b);
 	if (ep->txq_shared)
 		rte_spinlock_lock(&ep->txq[queue].lock);
-	uint16_t n_refused = transmit(ep, queue, &b, &t);
+	uint16_t n_refused = ep->holds && b.n > 0 ? transmit_held(ep, queue, &b, &t)
+						  : transmit(ep, queue, &b, &t);
 	sq->frames += t.frames;
 	sq->bytes += t.bytes;
 	if (ep->txq_shared)

@@ -6,10 +6,13 @@
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
+#include "helper.h"
 #include "offload.h"
 #include "port_ethdev.h"
+#include "port_ethdev_hold.h"
 
 struct event;
+struct gmem_dma;
 
 /* What a driver's source says and its rte_eth_dev_info does not. */
 struct ethdev_driver {
@@ -26,6 +29,11 @@ struct ethdev_driver {
 	bool spreads_rx;
 	/* Transmit gives back a frame that can never be sent, and all that follow it. */
 	bool stops_at_bad;
+	/*
+	 * After rte_eth_tx_done_cleanup of a frame in several segments its transmit looks for a
+	 * sign that the device never gives, and the queue is full for ever.
+	 */
+	bool cleanup_breaks;
 	/* The kernel drops silently what exceeds its interface's MTU; link state is its own. */
 	bool kernel_limits;
 	/*
@@ -44,8 +52,11 @@ struct ethdev_driver {
 const struct ethdev_driver *ethdev_driver_find(const char *name);
 
 struct ethdev_txq {
-	rte_spinlock_t lock; /* taken only if the queue is shared */
+	rte_spinlock_t lock;	 /* taken only if the queue is shared, or holds frames */
+	struct ethdev_hold hold; /* if the device may hold loans */
 } BASE_CACHE_ALIGNED;
+
+enum ethdev_lend { ETHDEV_LEND_AUTO, ETHDEV_LEND_FORCE, ETHDEV_LEND_NO }; /* key `lend` */
 
 struct ethdev_port {
 	struct port port; /* first */
@@ -62,12 +73,28 @@ struct ethdev_port {
 	uint16_t max_segs;     /* of a transmitted frame */
 	uint16_t max_tso_segs; /* of one that the device will cut up */
 	bool txq_shared;
-	bool lend; /* guest memory may be transmitted from */
 
-	/* Written by control at any time, read by workers. Bytes of an untagged frame. */
-	uint32_t tx_frame_max;
+	/* Read by workers, written before `running` is set. */
+	bool lend;			  /* guest memory may be transmitted from, mapped or not */
+	bool holds;			  /* loans may stay in the device: they are watched */
+	bool cleans;			  /* and its driver can be made to look */
+	struct gmem_dma *dma;		  /* if not NULL: from what this maps */
+	uint64_t hold_limit, hold_period; /* TSC cycles */
+
+	/* Written by control at any time, read by workers. */
+	uint32_t tx_frame_max; /* bytes of an untagged frame */
+	bool running;	       /* else nobody touches the device but who restarts it */
+
+	/* The worker's that polls receive queue 0. */
+	uint64_t hold_next; /* TSC */
 
 	/* Control's. */
+	struct helper_job job; /* restarts the device */
+	int job_rc;	       /* the helper's while that runs */
+	bool busy;	       /* being restarted: the device may not be asked either */
+	unsigned int n_ticks, n_restarts;
+	enum ethdev_lend lend_mode;
+	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
 	struct event *timer;
 	const char *device; /* the config's devargs, copied */
 	char driver_name[32];
@@ -125,6 +152,24 @@ uint64_t ethdev_caps(uint64_t tx_offloads);
  * private, since the driver may write into it (rte_eth_tx_prepare). NULL: dropped, counted.
  */
 struct rte_mbuf *ethdev_ask(struct ethdev_port *ep, struct rte_mbuf *m);
+
+/* Worker: make the driver look for what its device has done, if it is time. */
+void ethdev_hold_poll_slow(struct ethdev_port *ep, uint64_t now);
+static inline void
+ethdev_hold_poll(struct ethdev_port *ep)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (unlikely(now >= ep->hold_next))
+		ethdev_hold_poll_slow(ep, now);
+}
+
+/* Control: may the started device be lent frames, and on which terms? */
+void ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device);
+/* Control: the device was stopped and has freed all it had. */
+void ethdev_holds_stopped(struct ethdev_port *ep);
+/* Control: restart the device if a queue of it does not give loans back. */
+void ethdev_watch(struct ethdev_port *ep);
 
 /* Read link state and MTU; tell port events of a link that went down. Control, once a second. */
 void ethdev_link_poll(struct ethdev_port *ep);

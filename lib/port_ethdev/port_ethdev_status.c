@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gmem.h"
 #include "port_ethdev_priv.h"
 #include "tel.h"
 
@@ -81,13 +82,23 @@ ethdev_link_poll(struct ethdev_port *ep)
 static void
 add_lending(const struct ethdev_port *ep, struct rte_tel_data *dict)
 {
-	const char *lending = "lent";
+	struct gmem_dma_status dma = { 0 };
+	uint32_t n_stuck = 0;
+	char words[128];
 
-	if (!ep->driver->reads_by_cpu)
-		lending = "copied: the driver may read a frame after it was sent";
-	else if (ep->max_segs == 1)
-		lending = "copied: the device takes frames of one segment";
-	rte_tel_data_add_dict_string(dict, "lending", lending);
+	snprintf(words, sizeof(words), "%s%s", ep->no_lend != NULL ? "copied: " : "lent",
+		ep->no_lend != NULL ? ep->no_lend : "");
+	rte_tel_data_add_dict_string(dict, "lending", words);
+	if (ep->dma != NULL)
+		gmem_dma_get_status(ep->dma, &dma);
+	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+		n_stuck += ep->txq[q].hold.n_stuck;
+	base_tel_uint(dict, "dma_mapped", dma.n_mapped);
+	base_tel_uint(dict, "dma_mapped_mib", dma.bytes >> 20);
+	base_tel_uint(dict, "dma_pending", dma.n_pending);
+	base_tel_uint(dict, "dma_failed", dma.n_failed);
+	base_tel_uint(dict, "tx_stuck", n_stuck);
+	base_tel_uint(dict, "restarts", ep->n_restarts);
 }
 
 static const char *
@@ -107,7 +118,8 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	struct rte_eth_stats st;
 
 	assert_control();
-	rte_eth_macaddr_get(ep->dev_id, &mac);
+	if (!ep->busy)
+		rte_eth_macaddr_get(ep->dev_id, &mac);
 	rte_ether_format_addr(words, sizeof(words), &mac);
 	rte_tel_data_add_dict_string(dict, "device", ep->device);
 	rte_tel_data_add_dict_string(dict, "driver", ep->driver_name);
@@ -118,7 +130,7 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	add_lending(ep, dict);
 	rte_tel_data_add_dict_string(dict, "offloads", offloads_in_words(ep));
 	/* What the device lost itself, beside the port's own named drops. */
-	if (rte_eth_stats_get(ep->dev_id, &st) == 0) {
+	if (!ep->busy && rte_eth_stats_get(ep->dev_id, &st) == 0) {
 		base_tel_uint(dict, "device_rx_missed", st.imissed);
 		base_tel_uint(dict, "device_rx_errors", st.ierrors);
 		base_tel_uint(dict, "device_rx_no_mbuf", st.rx_nombuf);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* On which terms a device is lent frames, and what happens when it does not give them back. */
+#include <string.h>
+
+#include <rte_errno.h>
+
+#include "gmem.h"
+#include "port_ethdev_dma.h"
+#include "port_ethdev_priv.h"
+#include "quiesce.h"
+
+/* Can the driver be made to free what its device has done? */
+static bool
+driver_cleans(const struct ethdev_port *ep)
+{
+	return !ep->driver->cleanup_breaks && rte_eth_tx_done_cleanup(ep->dev_id, 0, 0) >= 0;
+}
+
+void
+ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device)
+{
+	assert_control();
+	ep->no_lend = NULL;
+	if (ep->lend_mode == ETHDEV_LEND_NO) {
+		ep->no_lend = "as configured";
+	} else if (ep->driver->reads_by_cpu) {
+		ep->lend = true;
+		if (ep->max_segs == 1)
+			ep->no_lend = "the device takes frames of one segment";
+	} else if (ep->driver->hands_on) {
+		ep->no_lend = "the driver hands frames on";
+	} else if (ep->max_segs == 1) {
+		ep->no_lend = "the device takes frames of one segment";
+	} else {
+		ep->cleans = driver_cleans(ep);
+		if (!ep->cleans && ep->lend_mode != ETHDEV_LEND_FORCE)
+			ep->no_lend = "the driver does not give frames back when asked to";
+		else
+			ep->dma = ethdev_dma_open(device, &ep->no_lend);
+		ep->holds = ep->dma != NULL;
+	}
+	if (ep->dma != NULL)
+		ep->no_lend = NULL;
+	ep->txq_shared |= ep->holds;
+	ep->hold_limit = rte_get_tsc_hz() / 1000 * ETHDEV_HOLD_MS;
+	ep->hold_period = rte_get_tsc_hz() / 1000000 * ETHDEV_HOLD_POLL_US;
+	if (ep->no_lend != NULL)
+		log_notice("port %s: frames of guests are copied: %s", ep->port.name, ep->no_lend);
+}
+
+void
+ethdev_hold_poll_slow(struct ethdev_port *ep, uint64_t now)
+{
+	ep->hold_next = now + ep->hold_period;
+	for (uint16_t q = 0; q < ep->port.n_txq; q++) {
+		struct ethdev_txq *txq = &ep->txq[q];
+		/* Who has the lock transmits, which makes most drivers look as well. */
+		if (ethdev_hold_empty(&txq->hold) || !rte_spinlock_trylock(&txq->lock))
+			continue;
+		if (ep->cleans)
+			rte_eth_tx_done_cleanup(ep->dev_id, q, 0);
+		ethdev_hold_check(&txq->hold, now, ep->hold_limit);
+		rte_spinlock_unlock(&txq->lock);
+	}
+}
+
+void
+ethdev_holds_stopped(struct ethdev_port *ep)
+{
+	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+		ethdev_hold_stopped(&ep->txq[q].hold);
+}
+
+/* Helper thread: to stop it makes the driver free all frames. */
+static void
+restart(struct helper_job *job)
+{
+	struct ethdev_port *ep = RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
+
+	ep->job_rc = rte_eth_dev_stop(ep->dev_id);
+	if (ep->job_rc == 0)
+		ep->job_rc = rte_eth_dev_start(ep->dev_id);
+}
+
+static void
+restarted(struct helper_job *job)
+{
+	struct ethdev_port *ep = RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
+
+	ep->busy = false;
+	ep->n_restarts++;
+	ethdev_holds_stopped(ep);
+	if (ep->job_rc < 0) {
+		port_error(&ep->port, "the device does not start again: %s",
+			rte_strerror(-ep->job_rc));
+		return;
+	}
+	/* Release: pairs with the acquire of workers. */
+	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
+}
+
+/* No worker touches the device any more. */
+static void
+submit_restart(void *arg)
+{
+	struct ethdev_port *ep = arg;
+
+	ep->job.run = restart;
+	ep->job.done = restarted;
+	helper_submit(&ep->job);
+}
+
+void
+ethdev_watch(struct ethdev_port *ep)
+{
+	bool wanted = false;
+
+	assert_control();
+	if (ep->busy || !ep->holds)
+		return;
+	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+		wanted |= __atomic_load_n(&ep->txq[q].hold.restart, __ATOMIC_RELAXED);
+	/* One that did not start again is tried again. */
+	if (!wanted && ep->running)
+		return;
+	if (ep->running)
+		port_error(&ep->port,
+			"frames of guests have been in its transmit queue for more than %u ms: "
+			"it is restarted, and gets copies until it drains in time",
+			ETHDEV_HOLD_MS);
+	ep->busy = true;
+	__atomic_store_n(&ep->running, false, __ATOMIC_RELEASE);
+	quiesce_defer(submit_restart, ep);
+}
