@@ -7,7 +7,7 @@ from guest import SLOW
 from transfer import make_file
 
 MIB = 2
-CHANGES = 6
+CHANGES = 4
 
 
 def fetch_all_the_time(a, b):

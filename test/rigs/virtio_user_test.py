@@ -63,9 +63,14 @@ class Pair:
             assert self.received(1 - i) == self.sent(i)
 
 
-@pytest.fixture(params=[(1, True), (1, False), (2, True), (2, False)],
-                ids=["one_queue-mergeable", "one_queue-plain", "two_queues-mergeable",
-                     "two_queues-plain"])
+full = pytest.mark.full
+
+
+@pytest.fixture(params=[
+    pytest.param((1, True), id="one_queue-mergeable", marks=full),
+    pytest.param((1, False), id="one_queue-plain"),
+    pytest.param((2, True), id="two_queues-mergeable"),
+    pytest.param((2, False), id="two_queues-plain", marks=full)])
 def pair(request, start_switch, folder):
     queues, mergeable = request.param
     switch = start_switch({name: {"queues": queues} for name in NAMES})
