@@ -21,7 +21,8 @@ shift_offload(struct rte_mbuf *m, int by)
 		return;
 	o = offload_get(m);
 	o.csum_start += by;
-	o.hdr_len += by;
+	if (m->ol_flags & OFFLOAD_GSO) /* else it is 0 */
+		o.hdr_len += by;
 	offload_set(m, 0, o);
 }
 
@@ -101,6 +102,19 @@ name(struct rte_mbuf *m, uint16_t vlan)
 	tci[1] = vlan & 0xff;
 }
 
+/*
+ * On a trunk the outermost tag says the VLAN. Under a tag that goes, because it names the native
+ * one, there may be another, which would take the frame to any VLAN that its sender likes.
+ */
+static bool
+uncovers_tag(const struct port_vlans *v, const struct rte_mbuf *m)
+{
+	const uint8_t *inner = rte_pktmbuf_mtod_offset(m, const uint8_t *, TCI_AT + 2);
+
+	return !v->access && !v->plain && (m->vlan_tci & L2_VLAN) == v->pvid &&
+	       (m->vlan_tci & L2_TAG) && inner[0] == L2_TPID >> 8 && inner[1] == (L2_TPID & 0xff);
+}
+
 /* One frame as `v` wants it; NULL: no mbuf for it. */
 static struct rte_mbuf *
 retag(const struct l2 *l2, const struct port_vlans *v, struct rte_mbuf *m)
@@ -132,7 +146,8 @@ l2_retag(struct l2 *l2, struct port *in, struct port *to, struct rte_mbuf **pkts
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		/* A static address is known in VLANs that its port may have left. */
-		if (unlikely(!port_vlan_member(&to->vlans, m->vlan_tci & L2_VLAN))) {
+		if (unlikely(!port_vlan_member(&to->vlans, m->vlan_tci & L2_VLAN) ||
+			     uncovers_tag(&to->vlans, m))) {
 			l2_drop(in, STATS_DROP_VLAN, &m, 1);
 			continue;
 		}

@@ -220,6 +220,62 @@ what_is_left_to_do_on_a_frame_moves_with_its_header(void **state)
 }
 
 static void
+a_checksum_moves_and_what_means_nothing_stays_zero(void **state)
+{
+	make(0, TRUNK);
+	make(1, ACCESS_100);
+	make(2, ACCESS_200);
+	fakes[3].port.up = false;
+	frame(mac(0), broadcast);
+	tag_it(100);
+	offload_set(burst[0], OFFLOAD_CSUM, (struct offload){ .csum_start = 38, .csum_offset = 6 });
+	fakes[1].keep = true;
+	send_kept(0);
+	struct offload o = offload_get(fakes[1].mbuf[0]);
+	assert_int_equal(o.csum_start, 34);
+	assert_int_equal(o.hdr_len, 0);
+	rte_pktmbuf_free(fakes[1].mbuf[0]);
+}
+
+/*
+ * A tag under the one that goes would be read as the frame's VLAN by whoever is behind a native
+ * VLAN: a guest would choose one that its port is not in.
+ */
+static void
+a_tag_below_the_native_vlan_s_does_not_come_to_light(void **state)
+{
+	static const struct {
+		enum kind in, out;
+		uint32_t tci;
+		bool passes;
+	} rows[] = {
+		{ ACCESS_100, NATIVE_100, 0, false },
+		{ ACCESS_100, NATIVE_100, PCP, false },
+		{ TRUNK, NATIVE_100, 100, false },
+		{ PLAIN, NATIVE_100, 100, false },
+		{ NATIVE_100, NATIVE_100, 100, false },
+		/* It stays below another tag, or its receiver knows no VLANs. */
+		{ ACCESS_100, TRUNK, 0, true },
+		{ TRUNK, NATIVE_100, 200, true },
+		{ TRUNK, ACCESS_100, 100, true },
+	};
+
+	fakes[2].port.up = fakes[3].port.up = false;
+	for (unsigned int r = 0; r < RTE_DIM(rows); r++) {
+		uint64_t before = drops(0, STATS_DROP_VLAN);
+		forget_sent();
+		make(0, rows[r].in);
+		make(1, rows[r].out);
+		frame(mac(0), broadcast);
+		tag_it(rows[r].tci);
+		memcpy(rte_pktmbuf_mtod_offset(burst[0], uint8_t *, 16), "\x81\0\0\xc8", 4);
+		send(0);
+		assert_int_equal(fakes[1].n_sent, rows[r].passes);
+		assert_int_equal(drops(0, STATS_DROP_VLAN) - before, !rows[r].passes);
+	}
+}
+
+static void
 a_tag_cut_off_is_a_runt(void **state)
 {
 	frame(mac(0), broadcast);
@@ -306,6 +362,8 @@ main(void)
 		L2_UNIT_TEST(a_station_is_known_in_its_vlan_only),
 		L2_UNIT_TEST(vlans_mixed_in_one_burst_keep_their_order_and_their_receivers),
 		L2_UNIT_TEST(what_is_left_to_do_on_a_frame_moves_with_its_header),
+		L2_UNIT_TEST(a_checksum_moves_and_what_means_nothing_stays_zero),
+		L2_UNIT_TEST(a_tag_below_the_native_vlan_s_does_not_come_to_light),
 		L2_UNIT_TEST(a_tag_cut_off_is_a_runt),
 		L2_UNIT_TEST(another_tag_type_is_a_payload),
 		L2_UNIT_TEST(without_a_buffer_a_frame_that_needs_one_is_a_drop_of_its_receiver),
