@@ -16,6 +16,8 @@
 
 /* Segments of the largest frame when it was copied. */
 #define TSO_SEGS_MIN 40
+/* Bytes of payload in a segment, at the least; Linux asks no more of its drivers either. */
+#define TSO_SIZE_MIN 64
 
 uint64_t
 ethdev_rx_offloads(const struct rte_eth_dev_info *info, const struct ethdev_driver *driver,
@@ -105,14 +107,30 @@ ethdev_ask(struct ethdev_port *ep, struct rte_mbuf *m)
 	return m;
 }
 
+/*
+ * A guest chooses gso_size. Steps that are smaller than some devices stand (they stop their queue,
+ * or take it for an attack), or as many as keep the wire from all others for milliseconds, at the
+ * cost of one frame, are not for the device.
+ */
+static bool
+is_cut_too_fine(const struct rte_mbuf *m)
+{
+	const struct offload o = offload_get(m);
+
+	return (m->ol_flags & OFFLOAD_GSO) != 0 &&
+	       (o.gso_size < TSO_SIZE_MIN ||
+		       m->pkt_len - o.hdr_len > (uint32_t)o.gso_size * OFFLOAD_SEGS_MAX);
+}
+
 /* What the device can do to this frame. */
 static uint64_t
 frame_caps(const struct ethdev_port *ep, const struct rte_mbuf *m)
 {
 	struct offload_layers layers;
 
-	return ep->caps != 0 && (m->ol_flags & OFFLOAD_ALL) != 0 && is_plain(m, &layers) ? ep->caps
-											 : 0;
+	if (ep->caps == 0 || (m->ol_flags & OFFLOAD_ALL) == 0 || !is_plain(m, &layers))
+		return 0;
+	return is_cut_too_fine(m) ? ep->caps & ~OFFLOAD_GSO : ep->caps;
 }
 
 uint16_t

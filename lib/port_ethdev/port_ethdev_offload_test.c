@@ -231,6 +231,37 @@ a_frame_that_the_device_cuts_up_is_given_on_whole(void **state)
 	unit_close(port);
 }
 
+/* One frame of a guest's would keep the wire busy for milliseconds, with everybody's behind it. */
+static void
+a_device_is_not_made_to_cut_a_frame_into_thousands(void **state)
+{
+	static const struct {
+		uint32_t payload;
+		uint16_t gso_size, n; /* 1: whole */
+	} cases[] = { { 60000, 1, 0 }, { 60000, 468, 0 }, { 60000, 469, 1 }, { 640, 64, 1 },
+		{ 630, 63, 10 }, { 128, 1, 128 } };
+	struct port *port = unit_open("ring", "net_ring0");
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+	struct rte_mbuf *m;
+
+	ep->caps = OFFLOAD_CSUM | OFFLOAD_TSO4;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		const struct frame_spec spec = { .tcp = true, .payload = cases[i].payload };
+		frame_build(&f, &spec);
+		m = asking(&spec, OFFLOAD_TSO4, cases[i].gso_size);
+		assert_int_equal(unit_send(port, m), cases[i].n);
+		for (uint16_t k = 0; k < cases[i].n; k++) {
+			const uint64_t flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+			assert_int_equal(rte_eth_rx_burst(ep->dev_id, 0, &m, 1), 1);
+			assert_true((m->ol_flags & flags) ==
+				    (cases[i].n == 1 ? flags : RTE_MBUF_F_TX_TCP_CKSUM));
+			rte_pktmbuf_free(m);
+		}
+	}
+	assert_int_equal(unit_drops(port, STATS_DROP_TOO_MANY_SEGMENTS), 2);
+	unit_close(port);
+}
+
 static uint16_t
 refuse_tso(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -360,6 +391,7 @@ main(void)
 		cmocka_unit_test(what_a_device_cannot_do_is_done_for_it_in_order),
 		cmocka_unit_test(a_checksum_that_drivers_do_not_find_is_computed_here),
 		cmocka_unit_test(a_frame_that_the_device_cuts_up_is_given_on_whole),
+		cmocka_unit_test(a_device_is_not_made_to_cut_a_frame_into_thousands),
 		cmocka_unit_test(what_the_driver_refuses_to_prepare_is_dropped_by_name),
 		cmocka_unit_test(a_checksum_that_a_device_left_to_do_is_done),
 		cmocka_unit_test(a_good_checksum_is_remembered_and_a_bad_one_is_not),
