@@ -202,6 +202,7 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 {
 	struct conf_schema kinds[N_KINDS];
 	const char *key = NULL;
+	uint32_t line = 0;
 	char why[200];
 
 	memset(out, 0, sizeof(*out));
@@ -213,7 +214,7 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 		return rc;
 
 	out->hugepages = conf_enum(conf_switch(out->conf), "hugepages");
-	rc = settings_check_ports(out->conf, why, sizeof(why));
+	rc = settings_check_ports(out->conf, &line, why, sizeof(why));
 	if (rc == 0) {
 		key = "workers";
 		rc = choose_cpus(out, cpus, why, sizeof(why));
@@ -229,11 +230,17 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 	if (rc < 0) {
 		/* Of a long path, the end tells more than the beginning. */
 		size_t len = strlen(path), skip = len > PATH_SHOWN ? len - PATH_SHOWN : 0;
+		char at[16] = "";
+		if (key != NULL)
+			line = conf_line(conf_switch(out->conf), key);
+		if (line > 0)
+			snprintf(at, sizeof(at), ":%u", line);
 		if (key == NULL)
-			snprintf(err, CONF_ERROR_MAX, "%.*s: %s", PATH_SHOWN, path + skip, why);
+			snprintf(err, CONF_ERROR_MAX, "%.*s%s: %s", PATH_SHOWN, path + skip, at,
+				why);
 		else
-			snprintf(err, CONF_ERROR_MAX, "%.*s: [switch]: key '%s': %s", PATH_SHOWN,
-				path + skip, key, why);
+			snprintf(err, CONF_ERROR_MAX, "%.*s%s: [switch]: key '%s': %s", PATH_SHOWN,
+				path + skip, at, key, why);
 		settings_free(out);
 	}
 	return rc;

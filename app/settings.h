@@ -49,9 +49,9 @@ void settings_free(struct settings *s);
 
 /*
  * settings_ports.c: keys of a port that exclude each other, and wires. 0, or -EINVAL with section,
- * key and reason in `why`.
+ * key and reason in `why`, and the line in *line.
  */
-int settings_check_ports(const struct conf *conf, char *why, size_t size);
+int settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t size);
 /* The other end of a port's wire; NULL: it has none. */
 const struct conf_section *settings_peer(const struct conf *conf, const struct conf_section *cs);
 

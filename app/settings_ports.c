@@ -84,7 +84,7 @@ check_vlans(const struct conf_section *cs, char *why, size_t size)
 }
 
 int
-settings_check_ports(const struct conf *conf, char *why, size_t size)
+settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t size)
 {
 	char text[120];
 
@@ -94,6 +94,7 @@ settings_check_ports(const struct conf *conf, char *why, size_t size)
 		if (key == NULL)
 			key = check_vlans(cs, text, sizeof(text));
 		if (key != NULL) {
+			*line = conf_line(cs, key);
 			snprintf(why, size, "[port %s]: key '%s': %s", conf_name(cs), key, text);
 			return -EINVAL;
 		}

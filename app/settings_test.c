@@ -76,6 +76,7 @@ workers_may_have_isolated_cpus_and_control_gets_none_of_them(void **state)
 static void
 cpus_that_cannot_be_had_are_refused(void **state)
 {
+	refused("[switch]\nworkers = 1,5\n", ":2: [switch]: key 'workers': ");
 	refused("[switch]\nworkers = 1,5\n",
 		"[switch]: key 'workers': expected some of the usable CPUs 0-3,6-7, found 5");
 	refused("[switch]\nworkers = 0-3\n",
@@ -202,7 +203,7 @@ two_ports_with_one_socket_or_device_are_refused(void **state)
 {
 	refused("[port a]\ntype = vhost-user\nsocket = s\n[port b]\ntype = vhost-user\nsocket = "
 		"s\n",
-		"[port b]: key 'socket': 's' is [port a]'s already");
+		":6: [port b]: key 'socket': 's' is [port a]'s already");
 	refused("[port a]\ntype = ethdev\ndevice = net_null0\n[port b]\ntype = ethdev\ndevice = "
 		"net_null0\n",
 		"[port b]: key 'device': 'net_null0' is [port a]'s already");
@@ -245,7 +246,7 @@ vlan_keys_that_exclude_each_other_are_refused(void **state)
 	struct settings s;
 
 	refused("[port a]\n" VM "a\nvlan = 1\ntrunk = 2\n",
-		"[port a]: key 'trunk': a port with 'vlan' is no trunk");
+		":5: [port a]: key 'trunk': a port with 'vlan' is no trunk");
 	refused("[port a]\n" VM "a\nnative-vlan = 1\n",
 		"[port a]: key 'native-vlan': only a port with 'trunk' has one");
 	refused("[port a]\n" VM "a\nvlan = 4095\n", "expected a number from 1 to 4094");
@@ -266,6 +267,8 @@ a_wire_has_two_ends_and_nothing_else(void **state)
 		{ "peer = b", "peer = c", "", "a]: key 'peer': [port b] has another peer" },
 		{ "vlan = 1", "peer = a", "",
 			"a]: key 'vlan': means nothing on a port with a peer" },
+		/* Not in the section of this port: the line is that of its header. */
+		{ "", "peer = a", "peer = a", ":1: [port a" },
 		{ "", "peer = a", "", NULL },
 		{ "peer = b", "peer = a", "", NULL },
 	};

@@ -116,6 +116,14 @@ get(const struct conf_section *cs, const char *key)
 	return v;
 }
 
+uint32_t
+conf_line(const struct conf_section *cs, const char *key)
+{
+	uint32_t line = get(cs, key)->line;
+
+	return line > 0 ? line : cs->line;
+}
+
 bool
 conf_has(const struct conf_section *cs, const char *key)
 {

@@ -89,6 +89,12 @@ const char *conf_name(const struct conf_section *cs);
 unsigned int conf_kind(const struct conf_section *cs);
 
 /*
+ * The line of a key, for an error that is found later; where it is not in the file that of its
+ * section. 0: neither is.
+ */
+uint32_t conf_line(const struct conf_section *cs, const char *key);
+
+/*
  * Values, checked and defaulted at load. Asking for a key that the schema lacks is a bug of
  * the caller (assertion).
  */

@@ -108,7 +108,7 @@ find_error(struct span t, bool in_section, char *why, size_t size)
 }
 
 static int
-check_line(struct span raw, bool *in_section, bool *content, char *why, size_t size)
+check_line(struct span raw, struct span *section, bool *content, char *why, size_t size)
 {
 	unsigned char bad;
 
@@ -132,9 +132,13 @@ check_line(struct span raw, bool *in_section, bool *content, char *why, size_t s
 	struct span t = strip(raw);
 	if (t.len == 0)
 		return 0;
-	if (find_error(t, *in_section, why, size))
+	int n = t.s[0] != '[' && section->len > 0
+			? snprintf(why, size, "%.*s: ", (int)section->len, section->s)
+			: 0;
+	if (find_error(t, section->len > 0, why + n, size - n))
 		return -EINVAL;
-	*in_section |= t.s[0] == '[';
+	if (t.s[0] == '[')
+		*section = t;
 	*content = true;
 	return 0;
 }
@@ -144,7 +148,8 @@ conf_lines_check(const char *name, const char *text, size_t len, struct conf_lin
 	char err[CONF_ERROR_MAX])
 {
 	char why[CONF_ERROR_MAX];
-	bool in_section = false, content;
+	struct span section = { NULL, 0 };
+	bool content;
 	uint32_t n_lines = 1, line = 0;
 
 	if (len > CONF_FILE_MAX) {
@@ -167,9 +172,9 @@ conf_lines_check(const char *name, const char *text, size_t len, struct conf_lin
 			eol = end;
 		line++;
 		int rc = check_line(
-			(struct span){ p, eol - p }, &in_section, &content, why, sizeof(why));
+			(struct span){ p, eol - p }, &section, &content, why, sizeof(why));
 		if (rc < 0) {
-			snprintf(err, CONF_ERROR_MAX, "%s:%u: %.140s", conf_path_end(name), line,
+			snprintf(err, CONF_ERROR_MAX, "%s:%u: %.200s", conf_path_end(name), line,
 				why);
 			free(lines->line);
 			lines->line = NULL;

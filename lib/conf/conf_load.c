@@ -90,6 +90,7 @@ set_value(struct load *ld, const struct conf_section *cs, struct conf_value *v, 
 	if (!conf_value_check(v->key, text, &v->num, expected, sizeof(expected)))
 		return fail(ld, line, "%s: key '%s': expected %s, found '%.40s'",
 			title(ld, cs, buf), v->key->name, expected, text);
+	v->line = line;
 	v->text = strdup(text);
 	if (v->text == NULL) {
 		fail(ld, 0, "out of memory");
@@ -264,7 +265,7 @@ check_unique(struct load *ld)
 				const struct conf_value *vb = conf_value_find(b, va->key->name);
 				if (vb != NULL && vb->text != NULL &&
 					conf_value_collides(va->key, va->text, vb->text))
-					return fail(ld, a->line,
+					return fail(ld, va->line,
 						"[port %s]: key '%s': '%.60s' is [port %s]'s "
 						"already",
 						a->name, va->key->name, va->text, b->name);

@@ -9,8 +9,9 @@
 
 struct conf_value {
 	const struct conf_key *key;
-	char *text;   /* NULL: not set and no default */
-	uint64_t num; /* CONF_UINT: the number; CONF_ENUM: index of the choice */
+	char *text;    /* NULL: not set and no default */
+	uint32_t line; /* of a default: its section's */
+	uint64_t num;  /* CONF_UINT: the number; CONF_ENUM: index of the choice */
 };
 
 struct conf_section {

@@ -61,7 +61,8 @@ a_byte_order_mark_is_passed_over_at_the_beginning_only(void **state)
 	assert_int_equal(conf_uint(conf_switch(conf), "memory"), 300);
 	conf_free(conf);
 	refused("\xef\xbb\xbf[switch]\ncolour = red\n", "f.conf:2: [switch]: unknown key 'colour'");
-	refused("[switch]\n\xef\xbb\xbfmemory = 300\n", "f.conf:2: expected a key of a-z");
+	refused("[switch]\n\xef\xbb\xbfmemory = 300\n",
+		"f.conf:2: [switch]: expected a key of a-z");
 	refused("\xef\xbb", "f.conf:1: expected [section]");
 }
 
@@ -84,12 +85,13 @@ static void
 what_is_no_line_of_a_config_is_refused_with_its_number(void **state)
 {
 	refused("[switch]\nmemory 512\n",
-		"f.conf:2: expected [section] or key = value, found 'memory 512'");
+		"f.conf:2: [switch]: expected [section] or key = value, found 'memory 512'");
 	refused("[switch]\n\n# note = 1\n",
-		"f.conf:3: a comment begins with ';', found '# note = 1'");
-	refused("[switch]\nmemory = ; 512\n", "f.conf:2: key 'memory': expected a value after '='");
-	refused("[switch]\n= 512\n", "f.conf:2: expected a key");
-	refused("[switch]\nMemory = 512\n", "f.conf:2: expected a key");
+		"f.conf:3: [switch]: a comment begins with ';', found '# note = 1'");
+	refused("[switch]\nmemory = ; 512\n",
+		"f.conf:2: [switch]: key 'memory': expected a value after '='");
+	refused("[switch]\n= 512\n", "f.conf:2: [switch]: expected a key");
+	refused("[switch]\nMemory = 512\n", "f.conf:2: [switch]: expected a key");
 	refused("memory = 512\n[switch]\n",
 		"f.conf:1: key 'memory' stands before the first [section]");
 	refused("[switch\n", "f.conf:1: expected ']' at the end of '[switch'");
@@ -119,12 +121,12 @@ what_is_too_long_is_refused_and_what_just_fits_is_not(void **state)
 	assert_int_equal(strlen(conf_string(conf_port(conf, 0), "socket")), CONF_VALUE_MAX);
 	conf_free(conf);
 	refused(repeat("[port a]\ntype = red\nsocket = ", 'x', CONF_VALUE_MAX + 1, "\n"),
-		"f.conf:3: key 'socket': value is longer than 255 characters");
+		"f.conf:3: [port a]: key 'socket': value is longer than 255 characters");
 
 	refused(repeat("[switch]\n", 'k', CONF_KEY_MAX, " = 1\n"),
 		"f.conf:2: [switch]: unknown key 'kkkk");
 	refused(repeat("[switch]\n", 'k', CONF_KEY_MAX + 1, " = 1\n"),
-		"f.conf:2: key is longer than 63");
+		"f.conf:2: [switch]: key is longer than 63");
 	refused(repeat("[", 's', CONF_KEY_MAX, "]\n"), "f.conf:1: unknown section [ssss");
 	refused(repeat("[", 's', CONF_KEY_MAX + 1, "]\n"),
 		"f.conf:1: section name is longer than 63");

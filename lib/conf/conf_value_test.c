@@ -121,7 +121,7 @@ static void
 what_only_one_port_may_have_is_refused_to_the_second(void **state)
 {
 	refused("[port a]\ntype = red\nsocket = s\n[port b]\ntype = red\nsocket = s\n",
-		"f.conf:4: [port b]: key 'socket': 's' is [port a]'s already");
+		"f.conf:6: [port b]: key 'socket': 's' is [port a]'s already");
 	refused("[port a]\ntype = red\nsocket = s\nstatic-mac = 52:54:00:00:00:0a\n"
 		"[port b]\ntype = blue\ndevice = d\nstatic-mac = "
 		"52:54:00:00:00:0b,52:54:00:00:00:0A\n",
