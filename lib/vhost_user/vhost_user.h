@@ -194,5 +194,7 @@ void vhost_user_status(const struct vhost_user *vu, struct vhost_user_status *st
 /* Names of virtio-net and protocol feature bits, for logs and telemetry; NULL: no name. */
 const char *vhost_user_feature_name(unsigned int bit);
 const char *vhost_user_protocol_feature_name(unsigned int bit);
+/* The names of all bits, separated by commas, as many as buf[size] has room for. Returns buf. */
+const char *vhost_user_feature_names(uint64_t bits, char *buf, size_t size);
 
 #endif

@@ -39,7 +39,8 @@ vu_net_set_mtu(struct vhost_user *vu, struct vu_message *msg)
 	int rc = vu->ops->set_mtu(vu->ctx, msg->payload.u64);
 
 	if (rc < 0)
-		return vu_refuse(vu, -rc, "MTU %" PRIu64 " is not possible", msg->payload.u64);
+		return vu_refuse(vu, -rc, "MTU %" PRIu64 " is not from 68 to the port's mtu",
+			msg->payload.u64);
 	return 0;
 }
 

@@ -82,7 +82,8 @@ features_that_were_not_offered_are_refused(void **state)
 	rig_negotiate(rig);
 	assert_int_equal(rig_ask_u64(rig, VU_SET_FEATURES, RIG_FEATURES | RTE_BIT64(26)), 1);
 	vhost_user_status(rig->vu, &status);
-	assert_string_equal(status.last_error, "SET_FEATURES: features 0x4000000 were not offered");
+	assert_string_equal(status.last_error,
+		"SET_FEATURES: features 0x4000000 were not offered: VHOST_F_LOG_ALL");
 	assert_int_equal(status.features, RIG_FEATURES);
 	for (unsigned int bit = 0; bit < 64; bit++)
 		assert_int_equal(
@@ -151,7 +152,8 @@ a_refused_message_without_a_reply_ends_the_session(void **state)
 	uint64_t features = RTE_BIT64(63);
 
 	rig_send(rig, VU_SET_FEATURES, 1, &features, 8, NULL, 0);
-	rig_expect_end(rig, "SET_FEATURES: features 0x8000000000000000 were not offered");
+	rig_expect_end(rig, "SET_FEATURES: features 0x8000000000000000 were not offered: "
+			    "VIRTIO_NET_F_SPEED_DUPLEX");
 }
 
 static void
@@ -332,11 +334,19 @@ reset_owner_stops_and_disables_all_rings(void **state)
 static void
 feature_bits_have_their_names(void **state)
 {
+	char names[64];
+
 	assert_string_equal(vhost_user_feature_name(15), "VIRTIO_NET_F_MRG_RXBUF");
 	assert_string_equal(vhost_user_feature_name(30), "VHOST_USER_F_PROTOCOL_FEATURES");
 	assert_string_equal(vhost_user_feature_name(63), "VIRTIO_NET_F_SPEED_DUPLEX");
 	assert_null(vhost_user_feature_name(4));
 	assert_null(vhost_user_feature_name(64));
+	assert_string_equal(vhost_user_feature_names(0, names, sizeof(names)), "");
+	assert_string_equal(
+		vhost_user_feature_names(RTE_BIT64(4) | RTE_BIT64(40), names, sizeof(names)),
+		"bit 4, VIRTIO_F_RING_RESET");
+	assert_int_equal(strlen(vhost_user_feature_names(UINT64_MAX, names, sizeof(names))),
+		sizeof(names) - 1);
 	assert_string_equal(vhost_user_protocol_feature_name(3), "VHOST_USER_PROTOCOL_F_REPLY_ACK");
 	assert_string_equal(vhost_user_protocol_feature_name(22), "VHOST_USER_PROTOCOL_F_SHMEM");
 	assert_null(vhost_user_protocol_feature_name(63));

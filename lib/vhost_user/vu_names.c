@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Names of feature bits, as the specifications give them. */
+#include <rte_bitops.h>
+
 #include "vhost_user.h"
 
 const char *
@@ -95,4 +97,22 @@ vhost_user_protocol_feature_name(unsigned int bit)
 	};
 
 	return bit < RTE_DIM(names) ? names[bit] : NULL;
+}
+
+const char *
+vhost_user_feature_names(uint64_t bits, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (unsigned int bit = 0; bit < 64 && len < size; bit++) {
+		const char *name = vhost_user_feature_name(bit), *comma = len > 0 ? ", " : "";
+		if ((bits & RTE_BIT64(bit)) == 0)
+			continue;
+		if (name != NULL)
+			len += snprintf(buf + len, size - len, "%s%s", comma, name);
+		else
+			len += snprintf(buf + len, size - len, "%sbit %u", comma, bit);
+	}
+	return buf;
 }

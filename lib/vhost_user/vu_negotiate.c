@@ -22,10 +22,12 @@ change_features(struct vhost_user *vu, struct vu_message *msg)
 	struct vu_session *s = &vu->s;
 	uint64_t features = msg->payload.u64;
 	bool changed = !s->has_features || features != s->features;
+	char names[VHOST_USER_ERROR_MAX];
 
 	if ((features & ~vu->features) != 0)
-		return vu_refuse(vu, EINVAL, "features 0x%" PRIx64 " were not offered",
-			features & ~vu->features);
+		return vu_refuse(vu, EINVAL, "features 0x%" PRIx64 " were not offered: %s",
+			features & ~vu->features,
+			vhost_user_feature_names(features & ~vu->features, names, sizeof(names)));
 	if (changed && vu_rings_any_running(vu))
 		return vu_refuse(vu, EBUSY, "features change while a ring runs");
 	s->has_features = true;
