@@ -182,11 +182,24 @@ pv_remember(struct port_vhost *pv, bool again)
 		log_warn("port %s: no resume file %s (%s): a guest with packed rings may have to "
 			 "be restarted after a crash",
 			pv->port.name, pv->resume.path,
-			ret == -EBUSY ? "another process has it" : strerror(-ret));
+			ret == -EBUSY ? "another process or port has it" : strerror(-ret));
 	if (pv_resume_is_slow(&pv->resume))
 		log_notice("port %s: %s is not on tmpfs: workers may wait for its disk",
 			pv->port.name, pv->resume.path);
 	pv->offer.earlier = pv_resume_features(&pv->resume);
+}
+
+/* The config says otherwise by now: who changed it should know why the guest still has them. */
+static void
+log_kept(const struct port_vhost *pv)
+{
+	uint64_t kept = pv_features_kept(&pv->offer);
+	char names[300];
+
+	if (kept != 0)
+		log_notice("port %s: not in the config any more, but offered until the next start, "
+			   "since its guest has them: %s",
+			pv->port.name, vhost_user_feature_names(kept, names, sizeof(names)));
 }
 
 static const char *
@@ -205,6 +218,7 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 	struct port_vhost *pv = pv_of(port);
 
 	pv_remember(pv, false);
+	log_kept(pv);
 	struct vhost_user_config config = {
 		.role = pv->role,
 		.path = pv->socket,

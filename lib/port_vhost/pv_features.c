@@ -89,6 +89,15 @@ pv_features_offer(const struct pv_offer *offer)
 	return features | (offer->earlier & MAX);
 }
 
+uint64_t
+pv_features_kept(const struct pv_offer *offer)
+{
+	struct pv_offer config = *offer;
+
+	config.earlier = 0;
+	return pv_features_offer(offer) & ~pv_features_offer(&config);
+}
+
 uint32_t
 pv_features_mtu(const struct pv_offer *offer, uint64_t features, uint64_t told)
 {

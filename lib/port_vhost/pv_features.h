@@ -29,6 +29,9 @@ struct pv_offer {
 
 uint64_t pv_features_offer(const struct pv_offer *offer);
 
+/* What is offered only because it was negotiated earlier. */
+uint64_t pv_features_kept(const struct pv_offer *offer);
+
 /*
  * The MTU that nothing sent to the guest may exceed, with these features negotiated and `told` by
  * NET_SET_MTU (0: never). 0: none.

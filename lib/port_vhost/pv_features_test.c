@@ -89,12 +89,16 @@ what_was_negotiated_earlier_is_offered_again_if_it_is_known(void **state)
 {
 	struct pv_offer o = { .n_queues = 1 };
 
+	assert_int_equal(pv_features_kept(&o), 0);
 	o.earlier = RTE_BIT64(34) | RTE_BIT64(11) | RTE_BIT64(60) | RTE_BIT64(33);
 	assert_true(OFFERS(&o, 34));
 	assert_true(OFFERS(&o, 11));
 	assert_false(OFFERS(&o, 60));
 	assert_false(OFFERS(&o, 33));
 	assert_false(OFFERS(&o, 12));
+	/* What the config has anyway is not kept. */
+	o.packed = true;
+	assert_int_equal(pv_features_kept(&o), RTE_BIT64(11));
 }
 
 static void
