@@ -32,7 +32,7 @@
 	X(LINK_LOCAL, "link_local", "destination is 01:80:C2:00:00:0X, never forwarded")           \
 	X(VLAN, "vlan", "of a VLAN that is not one of the port's, or tagged on an access port")    \
 	X(HAIRPIN, "hairpin", "destination was learned on the port the frame came from")           \
-	X(NO_RECEIVER, "no_receiver", "flooded, but no other port is up")                          \
+	X(NO_RECEIVER, "no_receiver", "flooded, but no other port of its VLAN is up")              \
 	/* egress: counted against the port the frame should have left by */                       \
 	X(NOT_READY, "not_ready", "no guest connected, or its receive queue is not started")       \
 	X(TX_DISABLED, "tx_disabled", "the guest's receive queue is started but disabled")         \
