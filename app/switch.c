@@ -20,8 +20,8 @@
 
 static struct fdb *fdb;
 static struct port_pools pools;
-static struct port *ports
-	[BASE_PORTS_MAX]; /* in the order of the config; those that came up or could not start */
+/* In the order of the config; those that came up or could not start. */
+static struct port *ports[BASE_PORTS_MAX];
 static bool started[BASE_PORTS_MAX];
 static unsigned int n_ports;
 
@@ -103,6 +103,8 @@ join_wires(const struct conf *conf)
 			continue;
 		port->peer = port_find(conf_name(other));
 		port->peer_missing = port->peer == NULL;
+		if (port->peer_missing)
+			port_error(port, "its peer, port %s, did not come up", conf_name(other));
 	}
 }
 
@@ -138,11 +140,9 @@ start_ports(void)
 	for (unsigned int i = 0; i < n_ports; i++) {
 		struct port *port = ports[i];
 		char err[PORT_ERROR_MAX] = "";
-		int rc = -ENODEV;
 		if (port->peer_missing)
-			snprintf(err, sizeof(err), "its peer did not come up");
-		else
-			rc = port->ops->start(port, err);
+			continue;
+		int rc = port->ops->start(port, err);
 		started[i] = rc == 0;
 		n_started += started[i];
 		if (rc < 0)

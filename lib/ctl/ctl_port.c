@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Questions about ports and their queues. */
+#include <string.h>
+
 #include "ctl_priv.h"
 #include "fdb.h"
 #include "port.h"
@@ -99,7 +101,37 @@ add_queue_workers(struct rte_tel_data *d, const struct port *port)
 		rte_tel_data_free(workers);
 }
 
-/* mode: "plain", "access", "trunk" or "wire"; vlan: that of frames without a tag, if any. */
+/* The VLANs of a port as its config has them: 100,200-210. What does not fit is left out. */
+static void
+add_trunk(struct rte_tel_data *d, const struct port_vlans *v)
+{
+	char list[RTE_TEL_MAX_STRING_LEN] = "";
+	size_t len = 0;
+
+	for (uint16_t first = 1; first <= PORT_VLAN_MAX; first++) {
+		char range[16];
+		uint16_t last = first;
+		if (!port_vlan_member(v, first))
+			continue;
+		while (last < PORT_VLAN_MAX && port_vlan_member(v, last + 1))
+			last++;
+		size_t n = snprintf(range, sizeof(range), last > first ? "%s%u-%u" : "%s%u",
+			len > 0 ? "," : "", first, last);
+		if (len + n + sizeof(",...") > sizeof(list)) {
+			memcpy(list + len, ",...", sizeof(",..."));
+			break;
+		}
+		memcpy(list + len, range, n + 1);
+		len += n;
+		first = last;
+	}
+	rte_tel_data_add_dict_string(d, "trunk", list);
+}
+
+/*
+ * mode: "plain", "access", "trunk" or "wire". vlan: that of frames without a tag, if they have
+ * one. trunk: a trunk's VLANs, the native one among them.
+ */
 static void
 add_vlans(struct rte_tel_data *d, const struct port *port)
 {
@@ -113,6 +145,8 @@ add_vlans(struct rte_tel_data *d, const struct port *port)
 			    : "trunk");
 	if (!wire && v->pvid != PORT_VLAN_NONE)
 		rte_tel_data_add_dict_int(d, "vlan", v->pvid);
+	if (!wire && !v->plain && !v->access)
+		add_trunk(d, v);
 	if (port->peer != NULL)
 		rte_tel_data_add_dict_string(d, "peer", port->peer->name);
 }

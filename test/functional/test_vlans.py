@@ -192,3 +192,27 @@ def test_a_wire_carries_everything_and_keeps_to_itself(switch):
     a.send(frame(BROADCAST, A))
     assert wait_until(lambda: sw.drops("b") == {"not_ready": 1})
     assert c.recv_all(0.05) == []
+
+
+def test_a_port_tells_its_vlans_and_its_peer(switch):
+    odd = ",".join(str(v) for v in range(1001, 1121, 2))
+    sw = switch({"plain": {}, "access": {"vlan": 100}, "trunk": {"trunk": "300,100-102,103"},
+                 "native": {"trunk": 200, "native-vlan": 7}, "all": {"trunk": "1-4094"},
+                 "odd": {"trunk": odd[:odd.rfind(",", 0, 250)]}, "end": {"peer": "other"},
+                 "other": {"type": "ethdev", "device": "net_pcap0,rx_pcap=/does/not/exist"}})
+    said = {name: {k: sw.port(name)[k] for k in ("mode", "vlan", "trunk", "peer", "session")
+                   if k in sw.port(name)}
+            for name in ("plain", "access", "trunk", "native", "all", "odd", "end")}
+    shown = said["odd"].pop("trunk")
+    assert shown.endswith(",...") and odd.startswith(shown[:-3]) and 110 < len(shown) < 128
+    assert said == {
+        "plain": {"mode": "plain", "vlan": 0, "session": "listening"},
+        "access": {"mode": "access", "vlan": 100, "session": "listening"},
+        "trunk": {"mode": "trunk", "trunk": "100-103,300", "session": "listening"},
+        "native": {"mode": "trunk", "vlan": 7, "trunk": "7,200", "session": "listening"},
+        "all": {"mode": "trunk", "trunk": "1-4094", "session": "listening"},
+        "odd": {"mode": "trunk", "session": "listening"},
+        "end": {"mode": "wire", "session": "stopped"},
+    }
+    assert sw.port("end")["last_error"] == "its peer, port other, did not come up"
+    assert sw.log.count("port end: ") == 1
