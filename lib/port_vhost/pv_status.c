@@ -46,8 +46,9 @@ pv_status(struct port *port, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(
 		dict, "session", pv->vu == NULL ? "stopped" : states[st.state]);
 	base_tel_uint(dict, "connects", st.n_connects);
-	rte_tel_data_add_dict_string(dict, "session_error",
-		st.connect_error[0] != '\0' ? st.connect_error : st.last_error);
+	rte_tel_data_add_dict_string(dict, "session_error", st.last_error);
+	if (pv->role == VHOST_USER_CLIENT)
+		rte_tel_data_add_dict_string(dict, "connect_error", st.connect_error);
 	add_bits(dict, "features", st.features, vhost_user_feature_name);
 	add_bits(dict, "protocol_features", st.protocol_features, vhost_user_protocol_feature_name);
 	base_tel_uint(dict, "memory_slots", st.n_mem_slots);

@@ -128,9 +128,18 @@ def test_a_front_end_that_breaks_the_protocol_is_left_and_tried_again(sw):
         a.message(SET_FEATURES, b"12345678", size=4096 * 16)
         with pytest.raises((HungUp, OSError)):
             a.answer(GET_FEATURES)
+    # Why the last session ended is not forgotten because the next one cannot begin.
+    why = sw.port("a")["session_error"]
+    assert "65536" in why
+    a.close()
+    assert wait_until(lambda: sw.port("a")["connect_error"] == "no such file")
+    assert sw.port("a")["session_error"] == why
+    sw.guests.remove(a)
+    a = sw.listener("a", boot=False)
     a.accept()
     a.boot()
     a.greet(b, A, B)
+    assert sw.port("a")["connect_error"] == ""
 
 
 def test_a_front_end_that_accepts_nobody_delays_no_other_port(sw):
@@ -164,6 +173,8 @@ def test_what_is_not_a_listening_socket_is_waited_out(sw, what):
             s.bind(path)
     wait_until(lambda: False, 0.05)
     assert session(sw, "a", "connecting")
+    why = "nobody listens" if what == "stale" else "the file is no socket"
+    assert wait_until(lambda: sw.port("a")["connect_error"] == why)
     if what == "file":
         with open(path) as f:
             assert f.read() == "precious"
