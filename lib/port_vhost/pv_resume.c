@@ -27,12 +27,19 @@ struct pv_resume_file {
 };
 static_assert(VIRTQ_RESUME_SIZE % RTE_CACHE_LINE_SIZE == 0, "records are aligned");
 
+/* Nobody else can have it open, and so locked. */
+static bool
+is_private(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+	       (st->st_mode & 07777) == (S_IRUSR | S_IWUSR);
+}
+
 /* Made by us, for us, and no other file: a directory entry alone says nothing. */
 static bool
 is_ours(const struct stat *st)
 {
-	return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1 &&
-	       (st->st_mode & 07777) == (S_IRUSR | S_IWUSR) &&
+	return is_private(st) && st->st_nlink == 1 &&
 	       st->st_size == (off_t)sizeof(struct pv_resume_file);
 }
 
@@ -78,7 +85,7 @@ open_existing(struct pv_resume *r)
 	if (fd < 0)
 		return 0;
 	/* Whose content is wrong may still be in use, by another version of this program. */
-	int rc = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? lock(fd) : 1;
+	int rc = fstat(fd, &st) == 0 && is_private(&st) ? lock(fd) : 1;
 	if (rc == 0)
 		rc = is_ours(&st) ? map(r, fd) : 1;
 	if (rc == 0 && r->file->magic == MAGIC && r->file->version == VERSION &&

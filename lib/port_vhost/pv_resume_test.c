@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -212,6 +213,20 @@ two_processes_never_have_one_file(void **state)
 	pv_resume_close(&r, true);
 }
 
+/* A lock on what others may open says nothing about this program. */
+static void
+a_file_that_others_may_open_is_not_waited_for(void **state)
+{
+	leave_marked();
+	assert_int_equal(chmod(path, 0604), 0);
+	int fd = open(path, O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_features(&r), 0);
+	pv_resume_close(&r, true);
+	close(fd);
+}
+
 static void
 a_file_that_took_its_place_is_not_removed(void **state)
 {
@@ -247,6 +262,7 @@ main(void)
 		cmocka_unit_test(a_symlink_is_replaced_and_what_it_points_to_left_alone),
 		cmocka_unit_test(a_fifo_in_its_place_does_not_block_and_a_directory_is_an_error),
 		cmocka_unit_test(two_processes_never_have_one_file),
+		cmocka_unit_test(a_file_that_others_may_open_is_not_waited_for),
 		cmocka_unit_test(a_file_that_took_its_place_is_not_removed),
 		cmocka_unit_test(tmpfs_is_told_from_a_disk),
 	};
