@@ -32,7 +32,7 @@ class Capture:
     def stop(self):
         """All frames, as bytes."""
         # What it has not read yet it would not write.
-        self.guest.until("s=$(stat -c %s capture.pcap); usleep 500000; "
+        self.guest.until("s=$(stat -c %s capture.pcap); sleep 2; "
                          "[ $s = $(stat -c %s capture.pcap) ]")
         self.guest.sh("kill $(pidof tcpdump)")
         said = self.guest.result("tcpdump")

@@ -86,7 +86,8 @@ class Guest(Process):
 
     def power_off(self):
         """Shut down in order; QEMU's exit code."""
-        self.agent.sendall(b"ip link set eth0 down; poweroff -f\n")
+        command = "ip link set eth0 down; poweroff -f"
+        self.agent.sendall(f"{len(command)} {command}\n".encode())
         return self.wait(SLOW)
 
     def kill(self):
@@ -100,11 +101,14 @@ class Guest(Process):
     def sh(self, command, seconds=SLOW, check=True):
         """Its output. With check, CommandFailed when it fails; without, (code, output)."""
         assert "\n" not in command
-        self.agent.sendall(command.encode() + b"\n")
         self.n_commands += 1
-        end = rb"agent: %d (\d+)\r?\n" % self.n_commands
+        end = rb"agent: %d (\d+)\r?\n|agent: again\r?\n" % self.n_commands
         try:
-            output, match = self._read_until(end, seconds)
+            while True:
+                self.agent.sendall(f"{len(command)} {command}\n".encode())
+                output, match = self._read_until(end, seconds)
+                if match[1]:
+                    break
         except TimeoutError as error:
             raise TimeoutError(f"{self.name}: {command!r}: {error}") from None
         output, code = output.decode(errors="replace"), int(match[1])
