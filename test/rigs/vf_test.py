@@ -35,3 +35,11 @@ def host(request):
 
 def test_frames_of_every_size_pass_two_vfs_both_ways(host):
     print(host.job("carries_every_size", JOB_SECONDS))
+
+
+def test_frames_above_copybreak_are_all_lent_and_none_is_copied(host):
+    print(host.job("above_copybreak_all_is_lent", JOB_SECONDS))
+
+
+def test_a_guest_killed_in_mid_transfer_leaves_no_fault_and_nothing_behind(host):
+    print(host.job("a_guest_is_killed_and_comes_back_20_times", JOB_SECONDS))
