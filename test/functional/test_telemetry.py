@@ -103,8 +103,10 @@ def test_copied_and_loaned_frames_are_told_apart(two):
 def test_workers_show_cycles_and_idle_share(two):
     sw, a, b = two
     sw.stream(a, b, A, B).run(2000)
+    # A queue that nothing came from yet may still be on its way to a worker.
+    assert wait_until(lambda: sw.table("/vhost_switch/workers")[0]["queues"] == 3)
     worker, = sw.table("/vhost_switch/workers")
-    assert worker["cpu"] == 1 and worker["queues"] == 3
+    assert worker["cpu"] == 1
     assert worker["frames"] == 2000
     assert worker["busy_cycles"] > 0 and worker["loops"] > 0
     assert 0 < worker["cycles_per_frame"] == worker["busy_cycles"] // worker["frames"]
