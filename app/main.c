@@ -105,8 +105,9 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 		return FAILED;
 	}
 	if (check_only) {
-		printf("%s: ok, %u ports, %u MiB, in hugepages %u MiB\n", path,
-			conf_n_ports(s.conf), s.memory_mib, s.memory_huge_mib);
+		printf("%s: ok, %u port%s, %u MiB, in hugepages %u MiB\n", path,
+			conf_n_ports(s.conf), conf_n_ports(s.conf) == 1 ? "" : "s", s.memory_mib,
+			s.memory_huge_mib);
 		settings_free(&s);
 		return OK;
 	}
