@@ -55,6 +55,8 @@ ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port
 
 	*out = (struct port_demand){
 		.small = n_tx,
+		/* References to payload, of frames that were cut up: a pulled one's are its own. */
+		.loan = n_tx,
 		.data = conf_uint(cs, "rx-descriptors") + n_tx * n_per_frame,
 		.heap = HEAP_BASE + HEAP_PER_DESC * (conf_uint(cs, "rx-descriptors") + n_tx),
 	};
