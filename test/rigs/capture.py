@@ -96,7 +96,11 @@ def check_packet(packet, data):
     for layer in (IP,) if fragment else (IP, TCP, UDP):
         if layer in again:
             del again[layer].chksum
-    assert bytes(again) == data, f"checksum: {packet.summary()}"
+    if bytes(again) != data:
+        now = bytes(again)
+        at = [i for i in range(len(data)) if now[i] != data[i]]
+        raise AssertionError(f"checksum: {packet.summary()}: {len(data)} bytes, "
+                             f"{[(i, data[i], now[i]) for i in at]}: {data[:60].hex()}")
     if fragment:
         return "fragments"
     upper = next((layer.__name__ for layer in (TCP, UDP) if layer in packet), "other")
