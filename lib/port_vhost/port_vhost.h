@@ -16,6 +16,13 @@
  * has among those that are ready (pv_flow.h), whatever worker brings it: a flow stays in
  * order. With several workers each locks a queue for its part of a burst.
  *
+ * Offloads: what the guest negotiated reaches it as it is; all else is completed or cut up
+ * (offload.h) before a frame reaches a ring, and what exceeds the MTU is dropped.
+ *
+ * Restarts: <socket>.resume (pv_resume.h) keeps what a guest needs to go on with the next
+ * process: where its packed rings are, and its features, which are offered again whatever the config
+ * says by then. It is removed with the port if the front-end was told where every ring stopped.
+ *
  * Faults: a broken ring is told once, with port, ring and reason (last_error, the
  * ring's err fd), and the others go on. Lost memory breaks all rings and ends the session.
  *
