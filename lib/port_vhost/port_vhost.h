@@ -20,8 +20,9 @@
  * (offload.h) before a frame reaches a ring, and what exceeds the MTU is dropped.
  *
  * Restarts: <socket>.resume (pv_resume.h) keeps what a guest needs to go on with the next
- * process: where its packed rings are, and its features, which are offered again whatever the config
- * says by then. It is removed with the port if the front-end was told where every ring stopped.
+ * process: where its packed rings are, and its features, which are offered again whatever the
+ * config says by then. It is removed with the port if the front-end was told where every
+ * ring stopped.
  *
  * Faults: a broken ring is told once, with port, ring and reason (last_error, the
  * ring's err fd), and the others go on. Lost memory breaks all rings and ends the session.
