@@ -9,7 +9,7 @@
 
 #define TPID_AT	   (2 * RTE_ETHER_ADDR_LEN)
 #define TCI_AT	   (TPID_AT + 2)
-#define COPY_WHOLE 256 /* first segments up to this are copied to a small mbuf */
+#define SMALL_ROOM 256 /* bytes in a mbuf of pools.small */
 
 /* The header grew or shrank by `by` bytes. */
 static void
@@ -27,44 +27,23 @@ shift_offload(struct rte_mbuf *m, int by)
 }
 
 /*
- * The frame with a first segment of its own, the rest shared as it was. Takes m, also when it
- * fails.
+ * The frame with a first segment that may be written, the rest shared as it was. Takes m, also
+ * when it fails. All of the first segment stays in one: others parse it, and what is left to do on
+ * the frame refers to it.
  */
 static struct rte_mbuf *
 own_head(const struct l2 *l2, struct rte_mbuf *m)
 {
-	struct rte_mbuf *head;
+	const struct offload_pools pools = { l2->pools.small, l2->pools.loan };
+	bool ours = rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
 
-	if (unlikely(m->data_len > COPY_WHOLE - RTE_VLAN_HLEN)) {
-		/* A device's buffer: nothing of it is a guest's, which would be copied twice. */
-		head = rte_pktmbuf_copy(m, l2->pools.data, 0, UINT32_MAX);
-		rte_pktmbuf_free(m);
-		return head;
-	}
-	head = rte_pktmbuf_alloc(l2->pools.small);
-	if (head == NULL) {
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	memcpy(rte_pktmbuf_mtod(head, void *), rte_pktmbuf_mtod(m, void *), m->data_len);
-	head->data_len = m->data_len;
-	head->pkt_len = m->pkt_len;
-	head->nb_segs = m->nb_segs;
-	head->next = m->next;
-	head->port = m->port;
-	head->ol_flags = m->ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
-	head->tx_offload = m->tx_offload;
-	head->hash = m->hash;
-	head->vlan_tci = m->vlan_tci;
-	rte_pktmbuf_free_seg(m);
-	return head;
-}
-
-static bool
-may_write(const struct rte_mbuf *m)
-{
-	return rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
-	       rte_pktmbuf_headroom(m) >= RTE_VLAN_HLEN;
+	if (likely(ours && rte_pktmbuf_headroom(m) >= RTE_VLAN_HLEN))
+		return m;
+	if (!ours && m->data_len <= SMALL_ROOM)
+		return offload_own_head(m, m->data_len, &pools);
+	struct rte_mbuf *copy = rte_pktmbuf_copy(m, l2->pools.data, 0, UINT32_MAX);
+	rte_pktmbuf_free(m);
+	return copy;
 }
 
 static void
@@ -72,7 +51,7 @@ push(struct rte_mbuf *m, uint16_t vlan)
 {
 	const rte_be16_t tag[2] = { RTE_BE16(L2_TPID), rte_cpu_to_be_16(vlan) };
 
-	/* As rte_pktmbuf_prepend; may_write has seen the room. */
+	/* As rte_pktmbuf_prepend; own_head has seen the room. */
 	m->data_off -= RTE_VLAN_HLEN;
 	m->data_len += RTE_VLAN_HLEN;
 	m->pkt_len += RTE_VLAN_HLEN;
@@ -125,8 +104,7 @@ retag(const struct l2 *l2, const struct port_vlans *v, struct rte_mbuf *m)
 	/* A plain port takes a priority tag as it is. */
 	if (bare ? tag == 0 || v->plain : (tag & L2_TAG_NAMES) != 0)
 		return m;
-	if (!may_write(m))
-		m = own_head(l2, m);
+	m = own_head(l2, m);
 	if (unlikely(m == NULL))
 		return NULL;
 	if (bare)
