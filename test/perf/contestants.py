@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from vstools.process import Process, cpus, wait_for
 from vstools.switch import Switch
 
-NULL = "null"  # a port that takes frames and forgets them: a NIC's stand-in
-
-
 @dataclass
 class Work:
     """Of one worker. cycles: busy ones per frame; idle: the share without work, None: unknown."""
@@ -26,14 +23,12 @@ class Work:
 
 
 class Contestant:
-    """ports: names; one named NULL is net_null, the others are guests."""
-
-    peer = True  # not ours
+    """ports: names of guests."""
 
     def __init__(self, build, folder, ports, options=()):
         self.build, self.folder, self.ports = build, folder, list(ports)
         self.options = set(options)
-        self.sockets = [f"{folder}/{p}.sock" for p in ports if p != NULL]
+        self.sockets = [f"{folder}/{p}.sock" for p in ports]
         try:
             self.start()
             wait_for(lambda: self.check() and all(map(os.path.exists, self.sockets)), 30,
@@ -54,24 +49,16 @@ class Contestant:
 
 class Ours(Contestant):
     name = "vhost-switch"
-    peer = False
     folder_of_build = ""
-    wire = False
 
     def start(self):
         config = f"{self.folder}/switch.conf"
         _, worker_cpu = cpus()
         lines = ["[switch]", f"workers = {worker_cpu}", f"socket-dir = {self.folder}",
                  "mac-table = 65536"]
-        for i, port in enumerate(self.ports):
-            lines += ["", f"[port {port}]"]
-            if port == NULL:
-                lines += ["type = ethdev", "device = net_null0,no-rx=1"]
-            else:
-                lines += ["type = vhost-user", f"socket = {port}.sock"]
-            lines.append("mac-limit = 32768")
-            if self.wire and i == 0:
-                lines[-1] = f"peer = {self.ports[1]}"
+        for port in self.ports:
+            lines += ["", f"[port {port}]", "type = vhost-user", f"socket = {port}.sock",
+                      "mac-limit = 32768"]
         with open(config, "w") as f:
             f.write("\n".join(lines) + "\n")
         self.process = None
@@ -91,14 +78,6 @@ class Ours(Contestant):
         return Work(d["busy_cycles"] / max(1, d["frames"]),
                     d["idle_cycles"] / (d["busy_cycles"] + d["idle_cycles"]))
 
-    def lost(self):
-        """By reason, of all ports."""
-        drops = {}
-        for port in self.ports:
-            for reason, n in self.process.ask(f"port,{port}")["drop_reasons"].items():
-                drops[reason] = drops.get(reason, 0) + n
-        return {reason: n for reason, n in drops.items() if n}
-
     def kill(self):
         if self.process:
             self.process.kill()
@@ -107,11 +86,6 @@ class Ours(Contestant):
 class OursNative(Ours):
     name = "vhost-switch, native"
     folder_of_build = "-native"
-
-
-class OursWire(Ours):
-    name = "vhost-switch, wire"
-    wire = True
 
 
 class TestpmdIo(Contestant):
@@ -128,9 +102,7 @@ class TestpmdIo(Contestant):
                 "-m", 512, "--no-pci", "--file-prefix", "peer"]
         tso = ",tso=1" if "tso" in self.options else ""
         for i, port in enumerate(self.ports):
-            vdev = (f"net_null{i},no-rx=1" if port == NULL
-                    else f"net_vhost{i},iface={self.folder}/{port}.sock{tso}")
-            argv += ["--vdev", vdev]
+            argv += ["--vdev", f"net_vhost{i},iface={self.folder}/{port}.sock{tso}"]
         argv += ["--", "-i", "--nb-cores=1", "--forward-mode=io", "--record-core-cycles",
                  "--total-num-mbufs=65536", "--auto-start"]
         self.n_shown = 0
@@ -199,11 +171,9 @@ class Ovs(Contestant):
         self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
                    "other-config:mac-table-size=65536")
         for i, port in enumerate(self.ports):
-            kind = (["type=dpdk", "options:dpdk-devargs=net_null0,no-rx=1"] if port == NULL
-                    else ["type=dpdkvhostuser"])
-            name = port if port == NULL else f"{port}.sock"
-            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, *kind,
-                       f"ofport_request={i + 1}")
+            name = f"{port}.sock"
+            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name,
+                       "type=dpdkvhostuser", f"ofport_request={i + 1}")
         if self.flows:
             self.run("ovs-ofctl", "del-flows", f"unix:{folder}/br0.mgmt")
             for a, b in (1, 2), (2, 1):
@@ -237,6 +207,3 @@ class Ovs(Contestant):
 class OvsFlows(Ovs):
     name = "OVS in_port flows"
     flows = True
-
-
-ALL = {c.name: c for c in (Ours, OursNative, OursWire, TestpmdIo, Ovs, OvsFlows)}
