@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * instructions SIZE split|packed PASSES: a worker's pass, PASSES times, from one guest's ring over
- * l2 into another's, 32 frames of SIZE bytes each. The guests are played in between, on the same
- * thread. Prints the number of frames; instructions_test.py counts what measured_pass executes.
+ * instructions SIZE split|packed PASSES: a worker's pass, PASSES times, from one guest's port over
+ * l2 to another's, 32 frames of SIZE bytes each. The guests are played in between, on the same
+ * thread; they poll, as the light pump's do. Prints the number of frames; instructions_test.py
+ * counts what measured_pass executes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
 
 #include "fdb.h"
 #include "l2.h"
-#include "port.h"
+#include "pv_priv.h"
 #include "quiesce.h"
 #include "virtq_unit.h"
 
 #define RING 256
 
-static struct unit from, to;
-static struct port ports[2];
+/* A port and its guest, which uses one queue. */
+struct side {
+	struct unit u;
+	struct port *port;
+};
+
+static struct side from, to;
+static struct event_base *base;
+static struct conf *conf;
+static char dir[] = "/tmp/instructions-XXXXXX";
 static struct l2 *l2;
 static uint32_t size, n_passes;
-
-static uint16_t
-push(struct port *port, struct rte_mbuf **pkts, uint16_t n)
-{
-	return virtq_push_burst(to.q, pkts, n);
-}
-
-static const struct port_ops ops = { .kind = "measured", .tx_burst = push };
 
 __attribute__((noinline)) void measured_pass(void);
 
@@ -35,10 +40,10 @@ __attribute__((noinline)) void
 measured_pass(void)
 {
 	struct rte_mbuf *pkts[BASE_BURST];
-	uint16_t n = virtq_pull_burst(from.q, pkts, BASE_BURST);
+	uint16_t n = from.port->ops->rx_burst(from.port, 0, pkts, BASE_BURST);
 
 	if (n > 0)
-		l2_burst(l2, &ports[0], pkts, n);
+		l2_burst(l2, from.port, pkts, n);
 }
 
 static void
@@ -53,34 +58,112 @@ set_addresses(struct unit *u, uint64_t gpa)
 static void
 guests(uint32_t pass)
 {
-	from.brk = to.brk = BUF_GPA + (uint64_t)(pass % (RING / BASE_BURST)) * BASE_BURST * 4096;
+	/* A packed ring's driver has to see each completion before it offers again. */
+	unit_used(&from.u);
+	unit_used(&to.u);
+	from.u.brk = to.u.brk =
+		BUF_GPA + (uint64_t)(pass % (RING / BASE_BURST)) * BASE_BURST * 4096;
 	for (uint32_t i = 0; i < BASE_BURST; i++) {
 		uint16_t head = (pass * BASE_BURST + i) % RING;
-		uint64_t gpa = from.brk;
-		unit_send(&from, head, size, 0);
-		set_addresses(&from, gpa);
-		unit_post(&to, head, 2048);
+		uint64_t gpa = from.u.brk;
+		unit_send(&from.u, head, size, 0);
+		set_addresses(&from.u, gpa);
+		unit_post(&to.u, head, 2048);
 	}
+}
+
+/* What a session tells its port. */
+static void
+guest_start(struct side *s, uint32_t index)
+{
+	struct port_vhost *pv = pv_of(s->port);
+	struct vhost_user_ring ring = { .index = index, .size = RING, .enabled = true };
+
+	unit_prepare(&s->u, VIRTQ_PULL, RING, F_VERSION_1);
+	unit_driver_start(&s->u);
+	unit_interrupts(&s->u, false);
+	ring.base = s->u.params.base;
+	ring.desc = s->u.addrs.desc;
+	ring.avail = s->u.addrs.avail;
+	ring.used = s->u.addrs.used;
+	pv_session_ops.connected(pv);
+	pv_session_ops.features(pv, s->u.params.features);
+	pv_session_ops.memory(pv, s->u.gen);
+	pv_session_ops.ring_call(pv, index, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	assert_int_equal(pv_session_ops.ring_start(pv, &ring), 0);
+}
+
+/* Grace periods pass, and what waits for them happens. */
+static void
+turns(void)
+{
+	for (int i = 0; i < 10; i++) {
+		quiesce_checkpoint(0);
+		quiesce_poll();
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+}
+
+static void
+side_stop(struct side *s)
+{
+	pv_session_ops.disconnected(pv_of(s->port), "end");
+	port_vhost_ops.stop(s->port);
+	turns();
+	assert_true(port_vhost_ops.stopped(s->port));
+	port_remove(s->port);
+	turns();
+	port_vhost_ops.destroy(s->port);
+	unit_close(&s->u);
 }
 
 static void
 pass_by_pass(void **state)
 {
-	uint32_t n_before = 0;
-
-	unit_open(&from, VIRTQ_PULL, RING, F_VERSION_1);
-	unit_open(&to, VIRTQ_PUSH, RING, F_VERSION_1);
+	guest_start(&from, PV_RX_SLOT(0));
+	guest_start(&to, PV_TX_SLOT(0));
+	turns();
 	for (uint32_t pass = 0; pass < n_passes; pass++) {
 		guests(pass);
 		measured_pass();
-		assert_int_equal(to.queue.frames - n_before, BASE_BURST);
-		n_before = to.queue.frames;
-		/* A packed ring's driver has to see each completion before it offers again. */
-		unit_used(&from);
-		unit_used(&to);
+		assert_int_equal(to.port->txq_stats[0].frames, (pass + 1) * BASE_BURST);
 	}
-	unit_close(&from);
-	unit_close(&to);
+	side_stop(&from);
+	side_stop(&to);
+}
+
+static struct port *
+port_open(unsigned int i, const struct port_env *env)
+{
+	char err[PORT_ERROR_MAX];
+	struct port *port;
+
+	if (port_vhost_ops.create(conf_port(conf, i), env, &port, err) < 0 || port_add(port) < 0 ||
+		port_vhost_ops.start(port, err) < 0)
+		fail_msg("%s", err);
+	return port;
+}
+
+static int
+ports_open(void)
+{
+	static const struct conf_key none[] = { { .name = NULL } };
+	static const char text[] = "[port a]\ntype = vhost-user\nsocket = a.sock\n"
+				   "[port b]\ntype = vhost-user\nsocket = b.sock\n";
+	const struct conf_schema kind = { port_vhost_ops.kind, port_vhost_ops.keys };
+	struct port_env env = {
+		.socket_dir = dir, .n_workers = 1, .pools = { unit_small, unit_loan, unit_data }
+	};
+	char err[CONF_ERROR_MAX];
+
+	base = env.base = event_base_new();
+	if (base == NULL || mkdtemp(dir) == NULL ||
+		conf_parse("built in", text, strlen(text), none, port_conf_keys, &kind, 1, &conf,
+			err) < 0)
+		return -1;
+	from.port = port_open(0, &env);
+	to.port = port_open(1, &env);
+	return 0;
 }
 
 static int
@@ -89,19 +172,28 @@ setup(void **state)
 	struct fdb *fdb;
 	struct rte_ether_addr mac = { { 2, 0, 0, 0, 0, 2 } };
 
-	if (unit_setup(NULL) < 0 || quiesce_init(1) < 0 || (fdb = fdb_create(1024, 0)) == NULL)
+	if (unit_setup(NULL) < 0 || quiesce_init(1) < 0 || (fdb = fdb_create(1024, 0)) == NULL ||
+		ports_open() < 0)
 		return -1;
+	quiesce_worker_online(0);
 	l2 = l2_create(
 		fdb, &(struct port_pools){ unit_small, unit_loan, unit_data }, SOCKET_ID_ANY);
+	fdb_port_limit(fdb, from.port->id, 16);
+	fdb_port_limit(fdb, to.port->id, 16);
+	return l2 == NULL ? -1 : fdb_add_static(fdb, fdb_key(&mac, 0), to.port->id);
+}
+
+/* Resume files stay where a guest is expected back. */
+static int
+teardown(void **state)
+{
+	char path[64];
+
 	for (int i = 0; i < 2; i++) {
-		ports[i] = (struct port){ .ops = &ops, .up = true, .vlans.plain = true };
-		ports[i].id = BASE_PORT_NONE;
-		ports[i].stats = stats_port_create();
-		snprintf(ports[i].name, sizeof(ports[i].name), "p%d", i);
-		port_add(&ports[i]);
-		fdb_port_limit(fdb, ports[i].id, 16);
+		snprintf(path, sizeof(path), "%s/%c.sock.resume", dir, 'a' + i);
+		unlink(path);
 	}
-	return l2 == NULL ? -1 : fdb_add_static(fdb, fdb_key(&mac, 0), ports[1].id);
+	return rmdir(dir);
 }
 
 int
@@ -114,7 +206,7 @@ main(int argc, char **argv)
 	size = atoi(argv[1]);
 	unit_packed = strcmp(argv[2], "packed") == 0;
 	n_passes = atoi(argv[3]);
-	if (_cmocka_run_group_tests("instructions", tests, 1, setup, NULL) != 0)
+	if (_cmocka_run_group_tests("instructions", tests, 1, setup, teardown) != 0)
 		return 1;
 	printf("%u\n", n_passes * BASE_BURST);
 	return 0;
