@@ -8,7 +8,6 @@
 #include "port_ethdev_dma.h"
 #include "port_ethdev_priv.h"
 
-#define N_RXQ	   1
 #define TICK_MS	   100
 #define LINK_TICKS 10 /* link state is read every second */
 
@@ -21,12 +20,18 @@ static const struct conf_key keys[] = {
 		.type = CONF_STRING,
 		.unique = true,
 		.help = "PCI address or DPDK devargs, e.g. net_tap0,iface=tap0" },
+	{ .name = "rx-queues",
+		.type = CONF_UINT,
+		.deflt = "",
+		.min = 1,
+		.max = BASE_QUEUES_MAX,
+		.help = "receive queues, if the device has as many; default: one per worker" },
 	{ .name = "rx-descriptors",
 		.type = CONF_UINT,
 		.deflt = "1024",
 		.min = 64,
 		.max = 8192,
-		.help = "descriptors of the receive queue" },
+		.help = "descriptors of each receive queue" },
 	{ .name = "tx-descriptors",
 		.type = CONF_UINT,
 		.deflt = "1024",
@@ -42,14 +47,15 @@ static const struct conf_key keys[] = {
 };
 
 /*
- * The receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
+ * A receive ring is full of data buffers. A transmit ring may hold copies, or frames that came by
  * any port, and two references of its own; loans are counted where they come from. Some devices
  * take several buffers of one frame as one entry.
  */
 static void
 ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
 {
-	uint32_t n_tx = n_workers * (conf_uint(cs, "tx-descriptors") + 2);
+	uint32_t n_rx = ethdev_rxq_wanted(cs, n_workers) * conf_uint(cs, "rx-descriptors");
+	uint32_t n_tx = ethdev_txq_wanted(cs, n_workers) * (conf_uint(cs, "tx-descriptors") + 2);
 	uint32_t frame_max = conf_uint(cs, "mtu") + ETHDEV_RX_OVERHEAD;
 	uint32_t n_per_frame = (frame_max + ETHDEV_ROOM_MIN - 1) / ETHDEV_ROOM_MIN;
 
@@ -57,8 +63,8 @@ ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port
 		.small = n_tx,
 		/* References to payload, of frames that were cut up: a pulled one's are its own. */
 		.loan = n_tx,
-		.data = conf_uint(cs, "rx-descriptors") + n_tx * n_per_frame,
-		.heap = HEAP_BASE + HEAP_PER_DESC * (conf_uint(cs, "rx-descriptors") + n_tx),
+		.data = n_rx + n_tx * n_per_frame,
+		.heap = HEAP_BASE + HEAP_PER_DESC * (n_rx + n_tx),
 	};
 }
 
@@ -98,7 +104,7 @@ setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 		txconf.tx_rs_thresh = 1;
 	rxconf.offloads = conf->rxmode.offloads;
 	txconf.offloads = conf->txmode.offloads;
-	for (uint16_t q = 0; q < N_RXQ && ret == 0; q++)
+	for (uint16_t q = 0; q < ep->n_rxq && ret == 0; q++)
 		ret = rte_eth_rx_queue_setup(
 			ep->dev_id, q, ep->n_rxd, socket_id, &rxconf, ep->copies);
 	if (ret != 0) {
@@ -106,11 +112,11 @@ setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 			ep->n_rxd, rte_strerror(-ret));
 		return ret;
 	}
-	for (uint16_t q = 0; q < ep->port.n_txq && ret == 0; q++)
+	for (uint16_t q = 0; q < ep->n_txq && ret == 0; q++)
 		ret = rte_eth_tx_queue_setup(ep->dev_id, q, ep->n_txd, socket_id, &txconf);
 	if (ret != 0)
 		snprintf(err, PORT_ERROR_MAX,
-			"cannot set up %u transmit queues of %u descriptors: %s", ep->port.n_txq,
+			"cannot set up %u transmit queues of %u descriptors: %s", ep->n_txq,
 			ep->n_txd, rte_strerror(-ret));
 	return ret;
 }
@@ -125,12 +131,13 @@ configure(struct ethdev_port *ep, const struct conf_section *cs,
 			info, ep->driver, ep->port.mtu + ETHDEV_RX_OVERHEAD, ethdev_room(ep)),
 		.txmode.offloads = ethdev_tx_offloads(info, ep->driver),
 	};
-	int ret = rte_eth_dev_configure(ep->dev_id, N_RXQ, ep->port.n_txq, &conf);
+	ethdev_ask_rss(ep, info, &conf);
+	int ret = rte_eth_dev_configure(ep->dev_id, ep->n_rxq, ep->n_txq, &conf);
 
 	if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX,
-			"cannot configure %u receive and %u transmit queues: %s", N_RXQ,
-			ep->port.n_txq, rte_strerror(-ret));
+			"cannot configure %u receive and %u transmit queues: %s", ep->n_rxq,
+			ep->n_txq, rte_strerror(-ret));
 		return ret;
 	}
 	ret = choose_descriptors(ep, cs, err);
@@ -141,29 +148,6 @@ configure(struct ethdev_port *ep, const struct conf_section *cs,
 	if (ret == 0)
 		ret = setup_queues(ep, info, &conf, err);
 	return ret;
-}
-
-/* How many transmit queues; 0 with err in words if the device's queues are not what is needed. */
-static uint16_t
-choose_n_txq(const struct rte_eth_dev_info *info, const struct ethdev_driver *driver,
-	unsigned int n_workers, char err[PORT_ERROR_MAX])
-{
-	if (info->max_rx_queues < N_RXQ || info->max_tx_queues < 1) {
-		snprintf(err, PORT_ERROR_MAX,
-			"the device has %u receive and %u transmit queues, one of each is needed",
-			info->max_rx_queues, info->max_tx_queues);
-		return 0;
-	}
-	/* What comes in by the others would be lost. */
-	if (driver->spreads_rx && info->max_rx_queues > N_RXQ) {
-		snprintf(err, PORT_ERROR_MAX,
-			"its arguments make %u receive queues, the switch polls %u",
-			info->max_rx_queues, N_RXQ);
-		return 0;
-	}
-	if (driver->paired_queues)
-		return N_RXQ;
-	return RTE_MIN(RTE_MIN(RTE_MAX(n_workers, 1u), info->max_tx_queues), BASE_QUEUES_MAX);
 }
 
 static void
@@ -189,15 +173,17 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* Everything that needs only memory. */
 static struct ethdev_port *
-ethdev_alloc(const struct conf_section *cs, const struct port_env *env, uint16_t n_txq)
+ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 {
+	uint16_t n_rxq = ethdev_rxq_wanted(cs, env->n_workers);
+	uint16_t n_txq = ethdev_txq_wanted(cs, env->n_workers);
 	struct ethdev_port *ep = aligned_alloc(RTE_CACHE_LINE_SIZE,
 		RTE_ALIGN_CEIL(sizeof(struct ethdev_port), RTE_CACHE_LINE_SIZE));
 
 	if (ep == NULL)
 		return NULL;
 	memset(ep, 0, sizeof(*ep));
-	if (port_init(&ep->port, &port_ethdev_ops, cs, N_RXQ, n_txq) != 0) {
+	if (port_init(&ep->port, &port_ethdev_ops, cs, n_rxq, n_txq) != 0) {
 		free(ep);
 		return NULL;
 	}
@@ -211,8 +197,9 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env, uint16_t
 	memset(ep->txq, 0, n_txq * sizeof(struct ethdev_txq));
 	for (uint16_t q = 0; q < n_txq; q++)
 		rte_spinlock_init(&ep->txq[q].lock);
+	ep->n_rxq_wanted = n_rxq;
+	ep->n_workers = RTE_MAX(env->n_workers, 1u);
 	ep->lend_mode = conf_enum(cs, "lend");
-	ep->txq_shared = env->n_workers > n_txq;
 	ep->copies = env->pools.data;
 	ep->pools = (struct offload_pools){ .small = env->pools.small, .loan = env->pools.loan };
 	return ep;
@@ -235,24 +222,21 @@ ethdev_create(const struct conf_section *cs, const struct port_env *env, struct 
 		snprintf(err, PORT_ERROR_MAX, "cannot query the device: %s", rte_strerror(-ret));
 		goto fail;
 	}
-	const struct ethdev_driver *driver = ethdev_driver_find(info.driver_name);
-	uint16_t n_txq = choose_n_txq(&info, driver, env->n_workers, err);
-	if (n_txq == 0) {
-		ret = -EINVAL;
-		goto fail;
-	}
-	ep = ethdev_alloc(cs, env, n_txq);
+	ep = ethdev_alloc(cs, env);
 	if (ep == NULL) {
 		snprintf(err, PORT_ERROR_MAX, "out of memory");
 		ret = -ENOMEM;
 		goto fail;
 	}
 	ep->dev_id = dev_id;
-	ep->driver = driver;
+	ep->driver = ethdev_driver_find(info.driver_name);
 	snprintf(ep->driver_name, sizeof(ep->driver_name), "%s", info.driver_name);
-	ret = configure(ep, cs, &info, err);
+	ret = ethdev_choose_queues(ep, &info, err);
+	if (ret == 0)
+		ret = configure(ep, cs, &info, err);
 	if (ret != 0)
 		goto fail;
+	ethdev_queues_chosen(ep);
 	ep->port.numa_node = rte_eth_dev_socket_id(dev_id);
 	*out = &ep->port;
 	return 0;
@@ -297,15 +281,17 @@ ethdev_start(struct port *port, char err[PORT_ERROR_MAX])
 		return ret;
 	}
 	ep->started = true;
+	ethdev_spread_rss(ep, &info);
 	enter_promiscuous(ep);
 	ethdev_lend_choose(ep, info.device);
 	/* Release: pairs with the acquire of workers. */
 	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
-	log_info("port %s: %s (%s), %u transmit queues%s", port->name, ep->device, ep->driver_name,
-		port->n_txq, ep->txq_shared ? " shared by workers" : "");
+	log_info("port %s: %s (%s), %u receive and %u transmit queues%s", port->name, ep->device,
+		ep->driver_name, ep->n_rxq, ep->n_txq, ep->txq_shared ? " shared by workers" : "");
 	ethdev_link_poll(ep);
 	event_add(ep->timer, &period);
-	port->rx_active[0] = true;
+	for (uint16_t q = 0; q < ep->n_rxq; q++)
+		port->rx_active[q] = true;
 	port_queues_changed(port);
 	return 0;
 }
@@ -319,7 +305,7 @@ ethdev_stop(struct port *port)
 	assert_control();
 	event_del(ep->timer);
 	__atomic_store_n(&port->up, false, __ATOMIC_RELAXED);
-	port->rx_active[0] = false;
+	memset(port->rx_active, 0, sizeof(port->rx_active));
 	port_queues_changed(port);
 }
 
@@ -331,13 +317,13 @@ ethdev_stopped(struct port *port)
 
 /* Frames that a software ring holds die with it, unfreed. */
 static void
-drain(struct ethdev_port *ep)
+drain(struct ethdev_port *ep, uint16_t queue)
 {
 	struct rte_mbuf *pkts[BASE_BURST];
 	uint16_t n;
 
 	for (uint32_t left = UINT16_MAX; left > 0; left -= RTE_MIN(left, n)) {
-		n = rte_eth_rx_burst(ep->dev_id, 0, pkts, BASE_BURST);
+		n = rte_eth_rx_burst(ep->dev_id, queue, pkts, BASE_BURST);
 		if (n == 0)
 			return;
 		rte_pktmbuf_free_bulk(pkts, n);
@@ -350,8 +336,8 @@ ethdev_destroy(struct port *port)
 	struct ethdev_port *ep = (struct ethdev_port *)port;
 
 	assert_control();
-	if (ep->started && ep->driver->hands_on)
-		drain(ep);
+	for (uint16_t q = 0; q < ep->n_rxq && ep->started && ep->driver->hands_on; q++)
+		drain(ep, q);
 	/* One that is being restarted: whoever waited for that has given up. */
 	if (ep->busy)
 		helper_wait();

@@ -12,11 +12,15 @@
  * device's MTU are dropped by name (too_big), as received ones are (oversize), and all while its
  * link is down or it is restarted (link_down).
  *
+ * Receive queues: one for each worker, or as many as key `rx-queues` says, if the device has them
+ * and spreads frames over them, by RSS (a hash of IP, TCP and UDP; the redirection table is set) or
+ * by itself; else one. A driver whose arguments make the queues (af_packet's qpairs) has all
+ * of them polled, or is refused.
+ *
  * Ownership: the device belongs to its port (rte_eth_dev_owner); no two ports share one.
- * Threads: see port.h. Receive queue 0 is the only one. Worker w transmits on queue w modulo
- * n_txq, which is locked if there are more workers than queues, or if it may hold loans. What
- * blocks runs on the device helper thread.
- * Limits: one receive queue; the device's default MTU.
+ * Threads: see port.h. Worker w transmits on queue w modulo n_txq, which is locked if there are
+ * more workers than queues, or if it may hold loans. What blocks runs on the device helper thread.
+ * Limits: BASE_QUEUES_MAX queues in each direction.
  */
 #ifndef PORT_ETHDEV_H
 #define PORT_ETHDEV_H

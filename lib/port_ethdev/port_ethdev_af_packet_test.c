@@ -84,7 +84,39 @@ af_packet_follows_its_interface_and_takes_no_arguments_that_lose_frames(void **s
 	assert_string_equal(
 		unit_err, "framesz=1024 is too small for an MTU of 1500: 1614 are needed");
 	assert_null(unit_try("packet", PACKET ",qpairs=2"));
-	assert_string_equal(unit_err, "its arguments make 2 receive queues, the switch polls 1");
+	assert_string_equal(unit_err, "its arguments make 2 receive queues, the switch polls 1: "
+				      "set rx-queues = 2");
+	unit_close(tap);
+}
+
+static void
+all_queues_that_arguments_make_are_polled(void **state)
+{
+	struct port *tap = unit_open("tap", TAP);
+	unit_more = "rx-queues = 2\n";
+	struct port *packet = unit_open("packet", PACKET ",qpairs=2");
+	unsigned int n_of[2] = { 0 };
+	struct rte_mbuf *m;
+
+	assert_int_equal(packet->n_rxq, 2);
+	assert_true(packet->rx_active[0] && packet->rx_active[1]);
+	/* The kernel chooses by a hash, of addresses where it knows no more. */
+	for (uint32_t i = 0; i < 64; i++) {
+		m = unit_frame(200, i);
+		rte_pktmbuf_mtod(m, uint8_t *)[RTE_ETHER_ADDR_LEN + 4] = i;
+		assert_int_equal(unit_send(tap, m), 1);
+	}
+	for (int i = 0; i < 5000 && n_of[0] + n_of[1] < 64; i++) {
+		for (uint16_t q = 0; q < 2; q++)
+			while (packet->ops->rx_burst(packet, q, &m, 1) == 1) {
+				n_of[q]++;
+				rte_pktmbuf_free(m);
+			}
+		usleep(1000);
+	}
+	assert_true(n_of[0] + n_of[1] >= 64);
+	unit_more = "";
+	unit_close_only(packet);
 	unit_close(tap);
 }
 
@@ -129,6 +161,7 @@ main(void)
 		cmocka_unit_test(a_frame_that_af_packet_cut_is_not_forwarded),
 		cmocka_unit_test(
 			af_packet_follows_its_interface_and_takes_no_arguments_that_lose_frames),
+		cmocka_unit_test(all_queues_that_arguments_make_are_polled),
 		cmocka_unit_test(ports_that_come_and_go_leave_nothing_open),
 	};
 	if (unit_enter_namespace() != 0)

@@ -55,6 +55,7 @@ static const struct ethdev_driver drivers[] = {
 	{ .name = "net_tap",
 		.reads_by_cpu = true,
 		.paired_queues = true,
+		.feeds_all_rx = true,
 		.stops_at_bad = true,
 		.soft_offloads = true,
 		.max_segs = 64 },
@@ -65,13 +66,25 @@ static const struct ethdev_driver drivers[] = {
 		.kernel_limits = true,
 		.check = af_packet_check },
 	/* Frees the frame; with copy=1 it reads the first segment. */
-	{ .name = "net_null", .reads_by_cpu = true },
+	{ .name = "net_null", .reads_by_cpu = true, .feeds_all_rx = true },
 	/* Writes to a file or socket; an interface may refuse a single frame. */
 	{ .name = "net_pcap", .reads_by_cpu = true, .spreads_rx = true, .stops_at_bad = true },
-	{ .name = "net_ring", .hands_on = true },
-	/* An indirect descriptor for each frame. */
-	{ .name = "net_virtio", .frame_per_desc = true },
-	{ .name = "net_virtio_user", .frame_per_desc = true },
+	/* What is sent by a queue is received by the same one. */
+	{ .name = "net_ring", .hands_on = true, .paired_queues = true, .feeds_all_rx = true },
+	/* Its argument queue_count says over how many queues the kernel spreads frames. */
+	{ .name = "net_af_xdp", .paired_queues = true, .spreads_rx = true },
+	/*
+	 * An indirect descriptor for each frame. The device sends to as many queues as there are
+	 * of either kind, also to those that were not set up.
+	 */
+	{ .name = "net_virtio",
+		.frame_per_desc = true,
+		.paired_queues = true,
+		.feeds_all_rx = true },
+	{ .name = "net_virtio_user",
+		.frame_per_desc = true,
+		.paired_queues = true,
+		.feeds_all_rx = true },
 	{ .name = "net_e1000_igb", .cleanup_breaks = true },
 	{ .name = "net_e1000_igb_vf", .cleanup_breaks = true },
 };

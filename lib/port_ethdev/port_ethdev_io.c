@@ -228,7 +228,7 @@ uint16_t
 ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port *port = &ep->port;
-	uint16_t queue = base_worker_self % port->n_txq;
+	uint16_t queue = base_worker_self % ep->n_txq;
 	struct stats_queue *sq = &port->txq_stats[queue];
 	struct stats_worker *sw = stats_self(port->stats);
 	struct taken t = { 0 };

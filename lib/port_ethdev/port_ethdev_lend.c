@@ -52,7 +52,7 @@ void
 ethdev_hold_poll_slow(struct ethdev_port *ep, uint64_t now)
 {
 	ep->hold_next = now + ep->hold_period;
-	for (uint16_t q = 0; q < ep->port.n_txq; q++) {
+	for (uint16_t q = 0; q < ep->n_txq; q++) {
 		struct ethdev_txq *txq = &ep->txq[q];
 		/* Who has the lock transmits, which makes most drivers look as well. */
 		if (ethdev_hold_empty(&txq->hold) || !rte_spinlock_trylock(&txq->lock))
@@ -67,7 +67,7 @@ ethdev_hold_poll_slow(struct ethdev_port *ep, uint64_t now)
 void
 ethdev_holds_stopped(struct ethdev_port *ep)
 {
-	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+	for (uint16_t q = 0; q < ep->n_txq; q++)
 		ethdev_hold_stopped(&ep->txq[q].hold);
 }
 
@@ -118,7 +118,7 @@ ethdev_watch(struct ethdev_port *ep)
 	assert_control();
 	if (ep->busy || !ep->holds)
 		return;
-	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+	for (uint16_t q = 0; q < ep->n_txq; q++)
 		wanted |= __atomic_load_n(&ep->txq[q].hold.restart, __ATOMIC_RELAXED);
 	/* One that did not start again is tried again. */
 	if (!wanted && ep->running)

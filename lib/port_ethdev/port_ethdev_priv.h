@@ -27,6 +27,8 @@ struct ethdev_driver {
 	 * Its arguments make the receive queues, and frames or files are spread over all of them.
 	 */
 	bool spreads_rx;
+	/* Frames come in by all receive queues that are set up, without being asked to. */
+	bool feeds_all_rx;
 	/* Transmit gives back a frame that can never be sent, and all that follow it. */
 	bool stops_at_bad;
 	/*
@@ -63,7 +65,7 @@ struct ethdev_port {
 
 	/* Read by workers, written before port_add. */
 	const struct ethdev_driver *driver;
-	struct ethdev_txq *txq;	    /* port.n_txq */
+	struct ethdev_txq *txq;	    /* n_txq */
 	struct rte_mempool *copies; /* for frames that may not be lent */
 	struct offload_pools pools; /* for frames to be changed */
 	uint64_t caps;		    /* OFFLOAD_* that the device does itself */
@@ -72,6 +74,7 @@ struct ethdev_port {
 	uint16_t dev_id;
 	uint16_t max_segs;     /* of a transmitted frame */
 	uint16_t max_tso_segs; /* of one that the device will cut up */
+	uint16_t n_rxq, n_txq; /* in use; port.n_rxq and n_txq follow */
 	bool txq_shared;
 
 	/* Read by workers, written before `running` is set. */
@@ -100,6 +103,7 @@ struct ethdev_port {
 	char driver_name[32];
 	uint32_t if_index; /* of the kernel's interface behind the device; 0: none */
 	uint16_t mtu;
+	uint16_t n_rxq_wanted, n_workers;
 	uint16_t n_rxd, n_txd; /* descriptors per queue */
 	bool started;
 	bool away;	      /* the interface was not found when last looked for */
@@ -114,6 +118,20 @@ int ethdev_probe(
 	const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX]);
 /* Close the (stopped) device and detach it from DPDK. */
 void ethdev_release(uint16_t dev_id);
+
+/* Queues that the config asks for, and memory is planned for; a device may have fewer. */
+uint16_t ethdev_rxq_wanted(const struct conf_section *cs, unsigned int n_workers);
+uint16_t ethdev_txq_wanted(const struct conf_section *cs, unsigned int n_workers);
+/* Set n_rxq, n_txq, txq_shared. -EINVAL with err in words if the device's do not do. */
+int ethdev_choose_queues(
+	struct ethdev_port *ep, const struct rte_eth_dev_info *info, char err[PORT_ERROR_MAX]);
+/* Before the device is configured: ask it to spread flows over n_rxq queues. */
+void ethdev_ask_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info *info,
+	struct rte_eth_conf *conf);
+/* When it is started: over all of them evenly. */
+void ethdev_spread_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info *info);
+/* Control, while no worker has the device: tell the rest of the switch how many queues it is. */
+void ethdev_queues_chosen(struct ethdev_port *ep);
 
 /* Data path: port_ops. */
 uint16_t ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);

@@ -91,7 +91,7 @@ add_lending(const struct ethdev_port *ep, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "lending", words);
 	if (ep->dma != NULL)
 		gmem_dma_get_status(ep->dma, &dma);
-	for (uint16_t q = 0; q < ep->port.n_txq; q++)
+	for (uint16_t q = 0; q < ep->n_txq; q++)
 		n_stuck += ep->txq[q].hold.n_stuck;
 	base_tel_uint(dict, "dma_mapped", dma.n_mapped);
 	base_tel_uint(dict, "dma_mapped_mib", dma.bytes >> 20);

@@ -169,6 +169,42 @@ a_tap_in_another_namespace_counts_as_up(void **state)
 }
 
 static void
+a_tap_has_a_queue_for_each_worker(void **state)
+{
+	uint8_t bytes[64];
+	struct rte_mbuf *m;
+	unsigned int n = 0;
+
+	unit_env.n_workers = 3;
+	struct port *port = unit_open("tap", TAP);
+	int fd = unit_open_socket("unit0");
+
+	assert_int_equal(port->n_rxq, 3);
+	assert_false(((struct ethdev_port *)port)->txq_shared);
+	for (base_worker_self = 0; base_worker_self < 3; base_worker_self++) {
+		assert_int_equal(unit_send(port, unit_frame(60, 1)), 1);
+		expect_read(fd, 60, 1);
+	}
+	base_worker_self = 0;
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = unit_byte(i, 1);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(send(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+	for (int i = 0; i < 5000 && n < 20; i++) {
+		for (uint16_t q = 0; q < 3; q++)
+			while (port->ops->rx_burst(port, q, &m, 1) == 1) {
+				n += m->pkt_len == sizeof(bytes);
+				rte_pktmbuf_free(m);
+			}
+		usleep(1000);
+	}
+	assert_int_equal(n, 20);
+	unit_env.n_workers = 1;
+	close(fd);
+	unit_close(port);
+}
+
+static void
 a_tap_that_is_taken_down_is_down(void **state)
 {
 	struct port *port = unit_open("tap", TAP);
@@ -191,6 +227,7 @@ main(void)
 		cmocka_unit_test(a_frame_that_cannot_be_read_costs_only_itself),
 		cmocka_unit_test(more_segments_than_a_driver_takes_are_copied_into_one),
 		cmocka_unit_test(a_tap_in_another_namespace_counts_as_up),
+		cmocka_unit_test(a_tap_has_a_queue_for_each_worker),
 		cmocka_unit_test(a_tap_that_is_taken_down_is_down),
 	};
 	if (unit_enter_namespace() != 0)

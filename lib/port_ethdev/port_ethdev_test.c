@@ -114,12 +114,12 @@ demand_covers_the_rings(void **state)
 	/* Each transmit ring, and two marks of what it holds; frames that were cut up too. */
 	assert_int_equal(d.small, 4 * (256 + 2));
 	assert_int_equal(d.loan, 4 * (256 + 2));
-	assert_int_equal(d.data, 512 + 4 * (256 + 2));
+	assert_int_equal(d.data, 4 * 512 + 4 * (256 + 2));
 	assert_true(d.heap > 0);
 	port_ethdev_ops.demand(unit_section("p", "net_null0",
 				       "rx-descriptors = 512\ntx-descriptors = 256\nmtu = 9000\n"),
 		4, &d);
-	assert_int_equal(d.data, 512 + 4 * (256 + 2) * 5);
+	assert_int_equal(d.data, 4 * 512 + 4 * (256 + 2) * 5);
 }
 
 static struct port *went_down;

@@ -16,6 +16,7 @@
 static struct port_env unit_env = { .n_workers = 1 };
 static struct conf *unit_conf;
 static char unit_err[CONF_ERROR_MAX];
+static const char *unit_more = "";   /* lines of a port's section */
 static uint8_t unit_guest[1 << 16];  /* the guest's memory */
 static unsigned int unit_n_returned; /* loans that came back */
 
@@ -66,10 +67,12 @@ static inline struct port *
 unit_try_mtu(const char *name, const char *device, unsigned int mtu)
 {
 	struct port *port = NULL;
-	char more[80] = "rx-descriptors = 64\ntx-descriptors = 512\n";
+	char more[256];
+	int len = snprintf(
+		more, sizeof(more), "rx-descriptors = 64\ntx-descriptors = 512\n%s", unit_more);
 
 	if (mtu > 0)
-		snprintf(more + strlen(more), sizeof(more) - strlen(more), "mtu = %u\n", mtu);
+		snprintf(more + len, sizeof(more) - len, "mtu = %u\n", mtu);
 	unit_err[0] = '\0';
 	int ret = port_ethdev_ops.create(
 		unit_section(name, device, more), &unit_env, &port, unit_err);

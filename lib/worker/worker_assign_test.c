@@ -55,6 +55,19 @@ queues_of_one_port_are_spread_over_workers(void **state)
 }
 
 static void
+a_port_with_a_queue_for_each_worker_is_polled_by_all_of_them(void **state)
+{
+	queues(0, 1, -1);
+	queues(1, 2, -1);
+	worker_assign(places, n_places, one_node, 4);
+	queues(2, 4, -1);
+	worker_assign(places, n_places, one_node, 4);
+	for (uint32_t i = 4; i < 7; i++)
+		for (uint32_t j = 3; j < i; j++)
+			assert_true(places[i].worker != places[j].worker);
+}
+
+static void
 queues_stay_on_their_node(void **state)
 {
 	queues(0, 6, 1);
@@ -160,6 +173,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(queues_are_spread_evenly, setup),
 		cmocka_unit_test_setup(queues_of_one_port_are_spread_over_workers, setup),
+		cmocka_unit_test_setup(
+			a_port_with_a_queue_for_each_worker_is_polled_by_all_of_them, setup),
 		cmocka_unit_test_setup(queues_stay_on_their_node, setup),
 		cmocka_unit_test_setup(a_node_without_a_worker_uses_all, setup),
 		cmocka_unit_test_setup(a_queue_that_has_a_good_place_keeps_it, setup),

@@ -352,7 +352,7 @@ def test_what_null_makes_up_has_no_source_and_is_dropped_by_name(switch, host):
     ("net_pcap0,rx_pcap=/nonexistent", "cannot read /nonexistent"),
     ("net_null0,nosuch=1", "its driver refused it"),
     ("net_af_packet0,iface=lo,framesz=1024", "framesz=1024 is too small"),
-    ("net_af_packet0,iface=lo,qpairs=2", "make 2 receive queues, the switch polls 1"),
+    ("net_af_packet0,iface=lo,qpairs=2", "make 2 receive queues, the switch polls 1: set rx-queues = 2"),
 ])
 def test_a_device_that_cannot_be_had_costs_only_its_port(switch, host, device, why):
     sw = switch({"bad": {"type": "ethdev", "device": device}, "a": {}, "b": {}})

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * For unit tests: net_null devices that say and do what the test wants. DPDK's own functions are
+ * overlaid by those below, which the dynamic linker finds first, also for calls inside DPDK.
+ */
+#ifndef PORT_ETHDEV_FAKE_UNIT_H
+#define PORT_ETHDEV_FAKE_UNIT_H
+
+#include <dlfcn.h>
+
+#include "port_ethdev_unit.h"
+
+#define FAKE "net_null0,no-rx=1"
+
+/* What the device is to say; zero: what net_null says. */
+static struct {
+	const char *driver_name;
+	uint16_t max_rxq, max_txq;
+	bool no_rss;
+	uint16_t reta_size;
+} fake;
+
+/* What it was asked. */
+static struct {
+	struct rte_eth_conf conf;
+	unsigned int n_reta_updates;
+	uint16_t reta[RTE_ETH_RSS_RETA_SIZE_512];
+} asked;
+
+#define FAKE_REAL(name) ((typeof(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
+
+int
+rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info)
+{
+	int ret = FAKE_REAL(rte_eth_dev_info_get)(port_id, info);
+
+	if (fake.driver_name != NULL)
+		info->driver_name = fake.driver_name;
+	if (fake.max_rxq > 0)
+		info->max_rx_queues = fake.max_rxq;
+	if (fake.max_txq > 0)
+		info->max_tx_queues = fake.max_txq;
+	if (fake.no_rss)
+		info->flow_type_rss_offloads = 0;
+	if (fake.reta_size > 0)
+		info->reta_size = fake.reta_size;
+	return ret;
+}
+
+int
+rte_eth_dev_configure(
+	uint16_t port_id, uint16_t n_rxq, uint16_t n_txq, const struct rte_eth_conf *conf)
+{
+	asked.conf = *conf;
+	return FAKE_REAL(rte_eth_dev_configure)(port_id, n_rxq, n_txq, conf);
+}
+
+int
+rte_eth_dev_rss_reta_update(
+	uint16_t port_id, struct rte_eth_rss_reta_entry64 *reta, uint16_t reta_size)
+{
+	asked.n_reta_updates++;
+	for (uint16_t i = 0; i < reta_size; i++) {
+		struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
+		assert_true(group->mask >> i % RTE_ETH_RETA_GROUP_SIZE & 1);
+		asked.reta[i] = group->reta[i % RTE_ETH_RETA_GROUP_SIZE];
+	}
+	return 0;
+}
+
+static inline void
+fake_reset(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	memset(&asked, 0, sizeof(asked));
+	unit_env.n_workers = 1;
+}
+
+#endif
