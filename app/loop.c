@@ -8,9 +8,10 @@
 #include "fdb.h"
 #include "loop.h"
 #include "quiesce.h"
+#include "worker.h"
 
 static const struct timeval every_ms = { .tv_usec = 1000 };
-static const struct timeval every_tick = { .tv_usec = 100000 };
+static const struct timeval every_tick = { .tv_usec = WORKER_TICK_MS * 1000 };
 
 enum { SIG_TERM, SIG_INT, SIG_HUP, TICK, QUIESCE, WAITING, N_EVENTS };
 
@@ -40,6 +41,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	fdb_tick(table, now.tv_sec);
+	worker_tick();
 }
 
 static void

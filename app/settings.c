@@ -19,6 +19,11 @@ const struct conf_key settings_switch_keys[] = {
 		.type = CONF_CPUS,
 		.deflt = "",
 		.help = "CPUs that poll, as in 1 or 1-3,5; default: the last one" },
+	{ .name = "idle",
+		.type = CONF_ENUM,
+		.deflt = "poll",
+		.choices = "poll|adaptive",
+		.help = "what workers do without frames; adaptive: they sleep" },
 	{ .name = "memory",
 		.type = CONF_UINT,
 		.deflt = "",
@@ -214,6 +219,7 @@ settings_load(const char *path, const struct settings_cpus *cpus, struct setting
 		return rc;
 
 	out->hugepages = conf_enum(conf_switch(out->conf), "hugepages");
+	out->idle = conf_enum(conf_switch(out->conf), "idle");
 	rc = settings_check_ports(out->conf, &line, why, sizeof(why));
 	if (rc == 0) {
 		key = "workers";

@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "pools.h"
 #include "port.h"
+#include "worker.h"
 
 /* Kinds of ports. Ends with NULL. */
 extern const struct port_ops *const settings_kinds[];
@@ -23,6 +24,7 @@ struct settings {
 	uint16_t worker_cpus[BASE_WORKERS_MAX]; /* ascending */
 	cpu_set_t control_cpus;			/* the others that it runs on now */
 	enum settings_hugepages hugepages;
+	enum worker_idle idle;
 	struct pools_plan pools;
 	/*
 	 * MiB for all that lives in EAL's heap: in ordinary memory, and in hugepages. `memory` if

@@ -57,6 +57,8 @@ static const struct port_events events = {
 	.queues_changed = on_queues_changed,
 	.went_down = on_went_down,
 	.announced = on_announced,
+	.rx_fd_changed = worker_rx_fd_changed,
+	.wake = worker_wake,
 };
 
 /* In each VLAN of the port; on a plain one, which has all, in that of frames without a tag. */
@@ -223,6 +225,7 @@ run_ports(const struct settings *s, struct event_base *base)
 		.base = base,
 		.socket_dir = conf_string(conf_switch(s->conf), "socket-dir"),
 		.n_workers = s->n_workers,
+		.sleeps = s->idle == WORKER_ADAPTIVE,
 		.pools = pools,
 	};
 	int rc = make_socket_dir(env.socket_dir);
@@ -278,7 +281,7 @@ switch_run(const struct settings *s)
 	rc = fdb == NULL ? -ENOMEM : 0;
 	if (rc < 0)
 		goto no_fdb;
-	rc = worker_init(fdb, &pools);
+	rc = worker_init(fdb, &pools, s->idle);
 	if (rc < 0)
 		goto no_workers;
 	rc = worker_start();

@@ -26,10 +26,11 @@
  *            drop_reasons: an object of all reasons by name, also those at 0;
  *            and what the port's kind adds (port_ops.status)
  *   queues   rows: dir (rx or tx), queue, state, size, frames, bytes;
- *            of rx also loans and worker (-1: none)
+ *            of rx also loans, worker (-1: none), woken_by, wakeups
  *   fdb      rows: mac, vlan, port, static, age (seconds)
- *   workers  rows: lcore, cpu, numa_node, queues, frames, busy_cycles, idle_cycles, loops,
- *            cycles_per_frame (busy), idle_percent; beside them tsc_hz
+ *   workers  rows: lcore, cpu, numa_node, queues, frames, busy_cycles, idle_cycles,
+ *            sleep_cycles, sleeps, wakeups, loops, cycles_per_frame (busy), idle_percent;
+ *            beside them tsc_hz
  *   buffers  rows: name, size, free (with those that threads have at hand)
  *
  * What cannot be answered is {"error": "..."}: an unknown port, bad parameters, no answer in time.

@@ -53,6 +53,14 @@ worker_of_queue(const struct port *port, uint16_t queue)
 	return queue == 0 ? 1 : -1;
 }
 
+void
+worker_watch_status(const struct port *port, uint16_t queue, struct worker_watch_status *out)
+{
+	bool has = worker_of_queue(port, queue) >= 0;
+
+	*out = (struct worker_watch_status){ .how = has ? "fd" : "poll", .n_wakes = has ? 3 : 0 };
+}
+
 static void
 fake_status(struct port *port, struct rte_tel_data *d)
 {
@@ -206,9 +214,10 @@ queues_are_listed_rx_first(void **state)
 	const char *json = ask(ctl_answer_queues, "vm1");
 	has(json,
 		"{\"total\":3,\"0\":{\"dir\":\"rx\",\"queue\":0,\"state\":\"running\",\"size\":256,"
-		"\"frames\":0,\"bytes\":0,\"loans\":0,\"worker\":1},");
+		"\"frames\":0,\"bytes\":0,\"loans\":0,\"worker\":1,"
+		"\"woken_by\":\"fd\",\"wakeups\":3},");
 	has(json, "\"1\":{\"dir\":\"rx\",\"queue\":1,");
-	has(json, "\"loans\":1,\"worker\":-1},");
+	has(json, "\"loans\":1,\"worker\":-1,\"woken_by\":\"poll\",\"wakeups\":0},");
 	has(json, "\"2\":{\"dir\":\"tx\",\"queue\":0,\"state\":\"stopped\",\"size\":256,\"frames\":"
 		  "3,\"bytes\":0}}");
 	json = ask(ctl_answer_queues, "vm1,2");
@@ -260,17 +269,20 @@ workers_show_cycles_per_frame_and_idle_share(void **state)
 		.n_queues = 2,
 		.frames = 10,
 		.busy_cycles = 1005,
-		.idle_cycles = 3015,
+		.idle_cycles = 1015,
+		.sleep_cycles = 2000,
+		.sleeps = 6,
+		.wakeups = 5,
 		.loops = 7 };
 	workers[1] = (struct worker_status){
 		.lcore_id = 2, .cpu = 5, .numa_node = -1, .idle_cycles = UINT64_MAX / 2
 	};
 	const char *json = ask(ctl_answer_workers, NULL);
 	has(json, "{\"total\":2,\"tsc_hz\":");
-	has(json,
-		"\"0\":{\"lcore\":1,\"cpu\":3,\"numa_node\":0,\"queues\":2,\"frames\":10,\"busy_"
-		"cycles\":1005,"
-		"\"idle_cycles\":3015,\"loops\":7,\"cycles_per_frame\":100,\"idle_percent\":75},");
+	has(json, "\"0\":{\"lcore\":1,\"cpu\":3,\"numa_node\":0,\"queues\":2,\"frames\":10,\"busy_"
+		  "cycles\":1005,"
+		  "\"idle_cycles\":1015,\"sleep_cycles\":2000,\"sleeps\":6,\"wakeups\":5,"
+		  "\"loops\":7,\"cycles_per_frame\":100,\"idle_percent\":75},");
 	has(json, "\"1\":{\"lcore\":2,\"cpu\":5,\"numa_node\":-1,");
 	has(json, "\"cycles_per_frame\":0,\"idle_percent\":100}}");
 }

@@ -206,8 +206,12 @@ add_queue(struct rte_tel_data *row, struct port *port, bool rx, uint16_t queue)
 	base_tel_uint(row, "frames", sq->frames);
 	base_tel_uint(row, "bytes", sq->bytes);
 	if (rx) {
+		struct worker_watch_status watch;
+		worker_watch_status(port, queue, &watch);
 		base_tel_uint(row, "loans", qs.loans);
 		rte_tel_data_add_dict_int(row, "worker", worker_of_queue(port, queue));
+		rte_tel_data_add_dict_string(row, "woken_by", watch.how);
+		base_tel_uint(row, "wakeups", watch.n_wakes);
 	}
 }
 

@@ -36,7 +36,7 @@ ctl_answer_workers(const char *params, struct rte_tel_data *d)
 		if (row == NULL)
 			return;
 		worker_status(w, &ws);
-		uint64_t cycles = ws.busy_cycles + ws.idle_cycles;
+		uint64_t idle = ws.idle_cycles + ws.sleep_cycles, cycles = ws.busy_cycles + idle;
 		rte_tel_data_add_dict_int(row, "lcore", ws.lcore_id);
 		rte_tel_data_add_dict_int(row, "cpu", ws.cpu);
 		rte_tel_data_add_dict_int(row, "numa_node", ws.numa_node);
@@ -44,12 +44,15 @@ ctl_answer_workers(const char *params, struct rte_tel_data *d)
 		base_tel_uint(row, "frames", ws.frames);
 		base_tel_uint(row, "busy_cycles", ws.busy_cycles);
 		base_tel_uint(row, "idle_cycles", ws.idle_cycles);
+		base_tel_uint(row, "sleep_cycles", ws.sleep_cycles);
+		base_tel_uint(row, "sleeps", ws.sleeps);
+		base_tel_uint(row, "wakeups", ws.wakeups);
 		base_tel_uint(row, "loops", ws.loops);
 		base_tel_uint(
 			row, "cycles_per_frame", ws.frames > 0 ? ws.busy_cycles / ws.frames : 0);
 		/* By double: a hundred times some years of cycles does not fit 64 bits. */
-		rte_tel_data_add_dict_int(row, "idle_percent",
-			cycles > 0 ? (int)(100.0 * ws.idle_cycles / cycles) : 0);
+		rte_tel_data_add_dict_int(
+			row, "idle_percent", cycles > 0 ? (int)(100.0 * idle / cycles) : 0);
 		ctl_row_add(d, w, row);
 	}
 }

@@ -86,6 +86,25 @@ port_announced(struct port *port, const uint8_t mac[6])
 		events->announced(port, mac);
 }
 
+void
+port_rx_fd(struct port *port, uint16_t queue, int fd)
+{
+	assert_control();
+	if (port->rx_fd[queue] == fd)
+		return;
+	port->rx_fd[queue] = fd;
+	if (events != NULL && events->rx_fd_changed != NULL)
+		events->rx_fd_changed(port, queue);
+}
+
+void
+port_wake(struct port *port)
+{
+	assert_control();
+	if (events != NULL && events->wake != NULL)
+		events->wake(port);
+}
+
 static struct stats_queue *
 queue_stats_create(uint16_t n)
 {
@@ -137,6 +156,8 @@ port_init(struct port *port, const struct port_ops *ops, const struct conf_secti
 		.mac_limit = conf_uint(cs, "mac-limit"),
 	};
 	strcpy(port->name, name);
+	for (unsigned int q = 0; q < BASE_QUEUES_MAX; q++)
+		port->rx_fd[q] = -1;
 	vlans_init(&port->vlans, cs);
 	if (port->stats == NULL || port->rxq_stats == NULL || port->txq_stats == NULL) {
 		port_fini(port);

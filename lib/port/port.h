@@ -32,6 +32,11 @@ struct port;
 
 #define PORT_ERROR_MAX 256 /* bytes of an error in words */
 
+/* Answers of port_ops.rx_sleep, microseconds. */
+#define PORT_SLEEP_NOT	 0
+#define PORT_SLEEP_SHORT 1000 /* something may have to be done: frames that others hold, a drain */
+#define PORT_SLEEP_LONG	 UINT32_MAX
+
 /* Every IPv4 host must take 68 bytes (RFC 791); virtio and IP know no more than 65535. */
 #define PORT_MTU_MIN 68
 #define PORT_MTU_MAX 65535
@@ -61,6 +66,7 @@ struct port_env {
 	const char *socket_dir;
 	unsigned int n_workers;
 	struct port_pools pools;
+	bool sleeps; /* workers sleep when nothing comes: rx_sleep will be called */
 };
 
 /* For telemetry; see port_ops.queue_status. */
@@ -88,6 +94,19 @@ struct port_ops {
 
 	/* Each frame's first segment holds its Ethernet header, or the whole of a shorter frame. */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/*
+	 * The worker that polls a queue is about to sleep: for how many microseconds at the most?
+	 * PORT_SLEEP_NOT: this call asked for wake-ups by port.rx_fd, or had to ask again;
+	 * rx_burst is to look once more, for what came before that was seen. Any other
+	 * answer: they are asked for, and nothing was taken from the queue since: what
+	 * comes now will be told. A queue without rx_fd is never slept on for longer than
+	 * a moment, whatever the answer.
+	 *
+	 * rx_wake takes the wish back: frames came, or rx_fd said so. It may be called of a
+	 * queue that asked for nothing. NULL, both: the kind knows no wake-ups, holds nothing.
+	 */
+	uint32_t (*rx_sleep)(struct port *port, uint16_t queue);
+	void (*rx_wake)(struct port *port, uint16_t queue);
 	/*
 	 * Returns how many were sent (more than n, if the port cut some up); all n are gone.
 	 * n: 1 .. BASE_BURST. A flooded frame is shared:
@@ -148,6 +167,12 @@ struct port {
 	char name[BASE_PORT_NAME_MAX];
 	int numa_node;			 /* where its memory or device is; -1: not known */
 	bool rx_active[BASE_QUEUES_MAX]; /* queues that a worker should poll */
+	/*
+	 * Becomes readable when a frame comes to a queue that asked for it (rx_sleep); or
+	 * -1. Set by port_rx_fd. Watched for edges, by epoll, and never read: who signals
+	 * it, and how often, does not matter.
+	 */
+	int rx_fd[BASE_QUEUES_MAX];
 	uint32_t mac_limit;		 /* addresses that may be learned here */
 	struct base_ratelimit log;	 /* for lines that this port provokes */
 	char last_error[PORT_ERROR_MAX]; /* in words, "" if never */
@@ -158,6 +183,8 @@ struct port_events {
 	void (*queues_changed)(struct port *port); /* rx_active or numa_node changed */
 	void (*went_down)(struct port *port);	   /* forget what was learned there */
 	void (*announced)(struct port *port, const uint8_t mac[6]); /* a station is here now */
+	void (*rx_fd_changed)(struct port *port, uint16_t queue);
+	void (*wake)(struct port *port); /* whoever sleeps on its queues */
 };
 /* The struct is not copied. A NULL callback, or no struct at all: nobody is told. */
 void port_set_events(const struct port_events *events);
@@ -165,6 +192,16 @@ void port_set_events(const struct port_events *events);
 void port_queues_changed(struct port *port);
 void port_went_down(struct port *port);
 void port_announced(struct port *port, const uint8_t mac[6]);
+/*
+ * From now on rx_fd[queue] is fd, or -1. The kind keeps the old one open until this returns:
+ * nobody watches it any more then.
+ */
+void port_rx_fd(struct port *port, uint16_t queue, int fd);
+/*
+ * Workers that sleep on its queues are to look at them, for a reason that no rx_fd tells: a
+ * frame of the switch's own, a ring that is another one now. What control did before, they see.
+ */
+void port_wake(struct port *port);
 
 /* Keys that every port has, whatever its kind. */
 extern const struct conf_key port_conf_keys[];

@@ -40,6 +40,9 @@ port_remove(struct port *port)
 
 	assert_control();
 	assert(port->id < BASE_PORTS_MAX && port_by_id[port->id] == port);
+	/* Whoever watches them goes by the id, which may be another port's soon. */
+	for (uint16_t q = 0; q < port->n_rxq; q++)
+		port_rx_fd(port, q, -1);
 	__atomic_store_n(&port_by_id[port->id], NULL, __ATOMIC_RELAXED);
 	while (end > 0 && port_by_id[end - 1] == NULL)
 		end--;

@@ -152,7 +152,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
 		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
 	pv->flow_key = rte_rand();
-	pv_views_init(&pv->views, pv->n_queues, &pv->port.up, pv_drain_left, pv);
+	pv_views_init(&pv->views, pv->n_queues, &pv->port.up, pv_view_published, pv_drain_left, pv);
 
 	int ret = socket_path(pv, env->socket_dir, conf_string(cs, "socket"), err);
 	if (ret == 0) {
@@ -282,6 +282,8 @@ const struct port_ops port_vhost_ops = {
 	.stopped = pv_stopped,
 	.destroy = pv_destroy,
 	.rx_burst = pv_rx_burst,
+	.rx_sleep = pv_rx_sleep,
+	.rx_wake = pv_rx_wake,
 	.tx_burst = pv_tx_burst,
 	.status = pv_status,
 	.queue_status = pv_queue_status,

@@ -44,6 +44,7 @@ pv_announce(struct port_vhost *pv, const uint8_t mac[6])
 	}
 	/* Release: see pv_announced_slow. One that nobody took is outdated. */
 	rte_pktmbuf_free(__atomic_exchange_n(&pv->announced, m, __ATOMIC_ACQ_REL));
+	port_wake(&pv->port);
 }
 
 void

@@ -40,7 +40,7 @@ struct pv_slot {
 	struct vhost_user_ring start;
 	bool enabled;
 	bool untold;		      /* it ran; the front-end does not know where it stopped */
-	int kick_fd, call_fd, err_fd; /* or -1. kick is kept, never read: rings are polled */
+	int kick_fd, call_fd, err_fd; /* or -1. kick is never read: an rx ring's is port.rx_fd */
 };
 
 struct port_vhost {
@@ -147,6 +147,14 @@ void pv_watch_start(struct port_vhost *pv);
 /* pv_status.c */
 void pv_status(struct port *port, struct rte_tel_data *dict);
 void pv_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out);
+
+/* pv_sleep.c */
+/* Takes fd. */
+void pv_ring_kick(struct port_vhost *pv, uint32_t index, int fd);
+/* pv_views.on_publish */
+void pv_view_published(void *ctx);
+uint32_t pv_rx_sleep(struct port *port, uint16_t queue);
+void pv_rx_wake(struct port *port, uint16_t queue);
 
 /* pv_burst.c */
 uint16_t pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);

@@ -177,6 +177,8 @@ pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to)
 		virtq_break(slot->ring->q, VIRTQ_FAULT_RING_UNMAPPED);
 		pv_ring_check(pv, to->index);
 	}
+	/* Who sleeps on it has asked for kicks where it was. */
+	port_wake(&pv->port);
 }
 
 void
@@ -276,8 +278,7 @@ pv_rings_abandon(struct port_vhost *pv)
 	for (uint32_t i = 0; i < 2U * pv->n_queues; i++) {
 		struct pv_slot *slot = &pv->slots[i];
 		pv_ring_stop(pv, i, false);
-		if (slot->kick_fd >= 0)
-			close(slot->kick_fd);
+		pv_ring_kick(pv, i, -1);
 		if (slot->err_fd >= 0)
 			close(slot->err_fd);
 		/* A ring that is on its way out still notifies. */
@@ -288,7 +289,7 @@ pv_rings_abandon(struct port_vhost *pv)
 		}
 		if (slot->call_fd >= 0)
 			close(slot->call_fd);
-		slot->kick_fd = slot->call_fd = slot->err_fd = -1;
+		slot->call_fd = slot->err_fd = -1;
 	}
 }
 

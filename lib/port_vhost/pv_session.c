@@ -95,19 +95,9 @@ on_ring_enable(void *ctx, uint32_t index, bool enabled)
 }
 
 static void
-fd_replace(int *slot, int fd)
-{
-	if (*slot >= 0)
-		close(*slot);
-	*slot = fd;
-}
-
-static void
 on_ring_kick(void *ctx, uint32_t index, int fd)
 {
-	struct port_vhost *pv = ctx;
-
-	fd_replace(&pv->slots[index].kick_fd, fd);
+	pv_ring_kick(ctx, index, fd);
 }
 
 static void
@@ -120,8 +110,11 @@ static void
 on_ring_err(void *ctx, uint32_t index, int fd)
 {
 	struct port_vhost *pv = ctx;
+	int old = pv->slots[index].err_fd;
 
-	fd_replace(&pv->slots[index].err_fd, fd);
+	pv->slots[index].err_fd = fd;
+	if (old >= 0)
+		close(old);
 }
 
 static void

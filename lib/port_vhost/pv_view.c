@@ -50,6 +50,7 @@ publish(struct pv_views *v)
 	v->published++;
 	v->again = false;
 	v->waiting = true;
+	v->on_publish(v->ctx);
 	quiesce_defer(views_grace, v);
 }
 
@@ -67,13 +68,14 @@ views_grace(void *arg)
 }
 
 void
-pv_views_init(
-	struct pv_views *v, unsigned int n_queues, bool *up, void (*on_grace)(void *ctx), void *ctx)
+pv_views_init(struct pv_views *v, unsigned int n_queues, bool *up, void (*on_publish)(void *ctx),
+	void (*on_grace)(void *ctx), void *ctx)
 {
 	assert(n_queues <= BASE_QUEUES_MAX);
 	*v = (struct pv_views){
 		.n_queues = n_queues,
 		.up = up,
+		.on_publish = on_publish,
 		.on_grace = on_grace,
 		.ctx = ctx,
 	};

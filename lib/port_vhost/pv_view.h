@@ -63,17 +63,19 @@ struct pv_views {
 	bool waiting;	    /* for a grace period */
 	bool again;	    /* another one is wanted after it */
 	bool *up;	    /* told: both the wish and `current` have a ring to send into */
+	void (*on_publish)(void *ctx);
 	void (*on_grace)(void *ctx);
 	void *ctx;
 	struct pv_view versions[2];
 };
 
 /*
- * on_grace is called on control each time that every worker sees `current` and none anything
+ * on_publish is called on control when `current` is another version: workers that sleep have to
+ * look at it. on_grace is called there each time that every worker sees `current` and none anything
  * older. It may change the wish.
  */
-void pv_views_init(struct pv_views *v, unsigned int n_queues, bool *up, void (*on_grace)(void *ctx),
-	void *ctx);
+void pv_views_init(struct pv_views *v, unsigned int n_queues, bool *up,
+	void (*on_publish)(void *ctx), void (*on_grace)(void *ctx), void *ctx);
 
 /*
  * The wish changed: publish it, now or after the grace period that is under way. Returns the

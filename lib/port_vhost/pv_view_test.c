@@ -14,6 +14,7 @@ static rte_spinlock_t locks[QUEUES];
 static struct pv_views views;
 static const struct pv_view *held[WORKERS]; /* what each worker uses at the moment */
 static unsigned int n_graces;
+static const struct pv_view *told; /* current when it was told last that there is another */
 static bool up;
 static void (*at_grace)(void);
 
@@ -35,6 +36,12 @@ wish_tx(unsigned int i, enum pv_tx_use use)
 	views.wish.tx[i].use = use;
 	views.wish.tx[i].q = use == PV_TX_NONE ? NULL : tx_ring(i);
 	views.wish.tx[i].lock = use == PV_TX_NONE ? NULL : &locks[i];
+}
+
+static void
+on_publish(void *ctx)
+{
+	told = pv_view_get(&views);
 }
 
 static void
@@ -127,6 +134,7 @@ a_change_is_seen_at_once_and_the_next_one_after_a_grace_period(void **state)
 	uint64_t first = pv_views_change(&views);
 	assert_true(uses(pv_view_get(&views), tx_ring(0)));
 	assert_ptr_equal(pv_view_get(&views)->rx[2], rx_ring(2));
+	assert_ptr_equal(told, pv_view_get(&views));
 	assert_true(views.seen < first);
 
 	wish_tx(1, PV_TX_READY);
@@ -139,6 +147,7 @@ a_change_is_seen_at_once_and_the_next_one_after_a_grace_period(void **state)
 	settle();
 	assert_true(uses(pv_view_get(&views), tx_ring(1)));
 	assert_true(uses(pv_view_get(&views), tx_ring(2)));
+	assert_ptr_equal(told, pv_view_get(&views));
 	assert_int_equal(views.seen, second);
 	assert_int_equal(n_graces, 2);
 }
@@ -264,7 +273,8 @@ setup(void **state)
 	n_graces = 0;
 	at_grace = NULL;
 	up = false;
-	pv_views_init(&views, QUEUES, &up, on_grace, NULL);
+	pv_views_init(&views, QUEUES, &up, on_publish, on_grace, NULL);
+	told = NULL;
 	for (unsigned int w = 0; w < WORKERS; w++) {
 		quiesce_worker_online(w);
 		held[w] = pv_view_get(&views);

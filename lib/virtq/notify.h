@@ -75,20 +75,24 @@ packed_notify(struct virtq *q, const struct virtq_view *view, uint16_t old, uint
  * guest kicks when it passes avail_event; an event that lies a whole ring in the past is not passed
  * before the index has nearly wrapped. It is put there again each quarter of the index space, 16384
  * entries: size + 1 + 16384 < 65536 for every size up to 32768.
+ *
+ * Kicks are asked for the same way: by the flag, or by an event at the next entry.
  */
 #define NOTIFY_REFRESH 0x4000
 
 static __rte_always_inline void
-split_suppress(const struct virtq *q, const struct virtq_view *view, uint16_t avail_idx)
+split_suppress(struct virtq *q, const struct virtq_view *view, uint16_t avail_idx)
 {
-	if (q->event_idx)
-		split_avail_event_store(view->used, q->size, avail_idx - q->size - 1);
+	if (!q->event_idx)
+		return;
+	split_avail_event_store(view->used, q->size, avail_idx - q->size - 1);
+	q->kicks = false;
 }
 
 /* next_avail went from old to new. */
 static __rte_always_inline void
 split_suppress_again(
-	const struct virtq *q, const struct virtq_view *view, uint16_t old_idx, uint16_t new_idx)
+	struct virtq *q, const struct virtq_view *view, uint16_t old_idx, uint16_t new_idx)
 {
 	if (unlikely((old_idx ^ new_idx) & NOTIFY_REFRESH))
 		split_suppress(q, view, new_idx);

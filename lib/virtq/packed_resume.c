@@ -79,7 +79,7 @@ is_live(const struct virtq *q, const struct virtq_view *view, uint64_t features,
 		memcmp(&r->ring, &view->ring_id, sizeof(r->ring)) != 0)
 		return false;
 	/* Not the driver's work: one that set up the ring anew has left zeroes here. */
-	if (device.flags != PACKED_EVENT_F_DISABLE || device.off_wrap != r->nonce)
+	if (device.flags > PACKED_EVENT_F_DISABLE || device.off_wrap != r->nonce || r->nonce == 0)
 		return false;
 	if (state != resume_state(place, n, has_last) || packed_pos(place) >= q->size ||
 		n > PACKED_BATCH)
@@ -120,8 +120,8 @@ resume_start(struct virtq *q, const struct virtq_view *view, uint64_t features)
 	r->ring = view->ring_id;
 	r->features = features;
 	r->size = q->size;
-	/* Another one than the predecessor's. */
-	r->nonce += 1 + rte_rand_max(UINT16_MAX);
+	/* Another one than the predecessor's, and never 0. */
+	r->nonce = 1 + (r->nonce + rte_rand_max(UINT16_MAX - 1)) % UINT16_MAX;
 	r->state = resume_state(q->next_avail, 0, false);
 	own(r);
 }

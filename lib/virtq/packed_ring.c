@@ -48,14 +48,20 @@ packed_start(struct virtq *q, const struct virtq_params *params, struct virtq_vi
 		resume_start(q, view, params->features & RESUME_FEATURES);
 }
 
-/* 2.8.10.1: kicks are not wanted, EVENT_IDX or not. */
+/* 2.8.10.1: by flags, EVENT_IDX or not; the other half then means nothing to the driver. */
+static void
+packed_kicks(struct virtq *q, const struct virtq_view *view, bool wanted)
+{
+	packed_event_store(view->device, q->resume != NULL ? q->resume->nonce : 0,
+		wanted ? PACKED_EVENT_F_ENABLE : PACKED_EVENT_F_DISABLE);
+}
+
 static void
 packed_view_start(struct virtq *q, struct virtq_view *view)
 {
 	if (q->resume != NULL)
 		resume_view_start(q, view);
-	packed_event_store(
-		view->device, q->resume != NULL ? q->resume->nonce : 0, PACKED_EVENT_F_DISABLE);
+	packed_kicks(q, view, false);
 }
 
 static void
@@ -73,4 +79,5 @@ const struct ring_format packed_format = {
 	.start = packed_start,
 	.view_start = packed_view_start,
 	.publish = packed_publish_slow,
+	.kicks = packed_kicks,
 };

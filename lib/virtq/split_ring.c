@@ -42,6 +42,18 @@ split_start(struct virtq *q, const struct virtq_params *params, struct virtq_vie
 	q->used_off = used - start;
 }
 
+/* 2.7.10: by the flag, or with EVENT_IDX, which leaves it 0 (2.7.10.2), by avail_event. */
+static void
+split_kicks(struct virtq *q, const struct virtq_view *view, bool wanted)
+{
+	if (!q->event_idx)
+		guest_store_u16(&view->used->flags, wanted ? 0 : SPLIT_USED_F_NO_NOTIFY);
+	else if (wanted)
+		split_avail_event_store(view->used, q->size, q->next_avail);
+	else
+		split_suppress(q, view, q->next_avail);
+}
+
 /*
  * Say in its used ring that kicks are not wanted, and write the entries that still wait for an
  * older loan, which may lie in other memory than before.
@@ -49,9 +61,9 @@ split_start(struct virtq *q, const struct virtq_params *params, struct virtq_vie
 static void
 split_view_start(struct virtq *q, struct virtq_view *view)
 {
-	/* 2.7.10.2: with EVENT_IDX the flag is to be 0. */
-	guest_store_u16(&view->used->flags, q->event_idx ? 0 : SPLIT_USED_F_NO_NOTIFY);
-	split_suppress(q, view, q->next_avail);
+	if (q->event_idx)
+		guest_store_u16(&view->used->flags, 0);
+	split_kicks(q, view, false);
 	if (q->dir == VIRTQ_PUSH || q->in_order)
 		return; /* written when they are published */
 	for (uint16_t a = q->done_avail; a != q->next_avail; a++)
@@ -72,4 +84,5 @@ const struct ring_format split_format = {
 	.start = split_start,
 	.view_start = split_view_start,
 	.publish = split_publish_slow,
+	.kicks = split_kicks,
 };

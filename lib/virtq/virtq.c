@@ -198,6 +198,7 @@ virtq_view_start_slow(struct virtq *q, struct virtq_view *view)
 {
 	q->view_seq = view->seq;
 	q->hint = 0;
+	q->kicks = false;
 	if (!virtq_broken(q))
 		q->format->view_start(q, view);
 }

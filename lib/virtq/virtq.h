@@ -18,7 +18,7 @@
  *
  * Ownership: pull hands the mbufs to the caller. Push takes all of them,
  * accepted or not, frees them, and counts those it drops.
- * Threads: virtq_pull_burst belongs to one worker at a time. virtq_push_burst
+ * Threads: virtq_pull_burst and virtq_kick_* belong to one worker at a time. virtq_push_burst
  * as well, unless the caller locks. All other functions are control's; those that need
  * the workers gone say so. A loan may be freed by any thread, also after the
  * ring has stopped: its slot belongs to this struct, which outlives it (invariant 10).
@@ -212,6 +212,16 @@ void virtq_break(struct virtq *q, enum virtq_fault fault);
  * noted on it and checked (offload.h); all headers that concerns are in the first segment.
  */
 uint16_t virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * Owner of a pulled queue: ask the guest to kick when it makes something available, instead of
+ * polling. true: it was asked before and nothing was taken since, so that what comes from now on
+ * is followed by a kick. false: it is asked now; pull once more and call again, since what came
+ * before the guest saw that is followed by none. A broken queue needs none: true.
+ */
+bool virtq_kick_ask(struct virtq *q);
+/* Owner: polled again, no more kicks. Does nothing if they were not asked for. */
+void virtq_kick_refuse(struct virtq *q);
 
 /*
  * Owner or under its lock: push and free n frames, at most BASE_BURST; returns how many reached

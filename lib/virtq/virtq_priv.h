@@ -87,6 +87,7 @@ struct ring_format {
 	void (*start)(struct virtq *q, const struct virtq_params *params, struct virtq_view *view);
 	void (*view_start)(struct virtq *q, struct virtq_view *view);
 	void (*publish)(struct virtq *q, const struct virtq_view *view, uint16_t upto);
+	void (*kicks)(struct virtq *q, const struct virtq_view *view, bool wanted); /* stores it */
 };
 
 struct virtq {
@@ -135,6 +136,8 @@ struct virtq {
 	uint32_t loan_head, loan_tail;		/* slots in use: [tail, head) */
 	uint32_t n_loan_mbufs;
 	enum virtq_dir dir;
+	bool kicks;	   /* the guest was asked to kick, */
+	uint16_t kicks_at; /* when this was next_avail: with EVENT_IDX it does so only there */
 
 	/* Control. */
 	struct virtq_view *released BASE_CACHE_ALIGNED;

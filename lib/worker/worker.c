@@ -16,6 +16,7 @@ struct worker workers[BASE_WORKERS_MAX];
 static unsigned int n_workers;
 static int nodes[BASE_WORKERS_MAX];
 static bool running;
+static enum worker_idle idle;
 
 static struct worker_list empty_list;
 
@@ -36,7 +37,7 @@ owners_clear(void)
 }
 
 int
-worker_init(struct fdb *fdb, const struct port_pools *pools)
+worker_init(struct fdb *fdb, const struct port_pools *pools, enum worker_idle how)
 {
 	unsigned int lcore;
 
@@ -47,6 +48,7 @@ worker_init(struct fdb *fdb, const struct port_pools *pools)
 	if (rte_lcore_count() - 1 > BASE_WORKERS_MAX)
 		return -E2BIG;
 	owners_clear();
+	idle = how;
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	{
 		struct worker *w = &workers[n_workers];
@@ -54,6 +56,8 @@ worker_init(struct fdb *fdb, const struct port_pools *pools)
 		*w = (struct worker){
 			.list = &empty_list,
 			.lcore_id = lcore,
+			.epoll_fd = -1,
+			.wake_fd = -1,
 			.l2 = l2_create(fdb, pools, nodes[n_workers]),
 		};
 		n_workers++;
@@ -75,6 +79,21 @@ worker_fini(void)
 	n_workers = 0;
 }
 
+static int
+launch(struct worker *w)
+{
+	lcore_function_t *loop = worker_loop_poll;
+	int ret = 0;
+
+	w->stop = false;
+	if (idle == WORKER_ADAPTIVE) {
+		loop = worker_loop_adaptive;
+		ret = worker_watch_open(w);
+	}
+	/* The launch is a release of all that the loop reads. */
+	return ret < 0 ? ret : rte_eal_remote_launch(loop, w, w->lcore_id);
+}
+
 int
 worker_start(void)
 {
@@ -82,9 +101,7 @@ worker_start(void)
 	assert(!running);
 	running = true;
 	for (unsigned int i = 0; i < n_workers; i++) {
-		workers[i].stop = false;
-		/* The launch is a release of all that the loop reads. */
-		int ret = rte_eal_remote_launch(worker_loop, &workers[i], workers[i].lcore_id);
+		int ret = launch(&workers[i]);
 		if (ret < 0) {
 			worker_stop();
 			return ret;
@@ -109,14 +126,18 @@ void
 worker_stop(void)
 {
 	assert_control();
-	for (unsigned int i = 0; i < n_workers; i++)
+	for (unsigned int i = 0; i < n_workers; i++) {
 		__atomic_store_n(&workers[i].stop, true, __ATOMIC_RELAXED);
+		worker_watch_signal(&workers[i]);
+	}
 	for (unsigned int i = 0; i < n_workers; i++) {
 		rte_eal_wait_lcore(workers[i].lcore_id);
 		lists_free(workers[i].list);
 		workers[i].list = &empty_list;
+		worker_watch_close(&workers[i]);
 	}
 	owners_clear();
+	worker_watch_clear();
 	running = false;
 }
 
@@ -156,7 +177,7 @@ list_build(const struct worker_place *places, uint32_t n, unsigned int worker)
 			continue;
 		struct port *port = port_get(places[i].port);
 		list->queues[list->n++] =
-			(struct worker_queue){ port->ops->rx_burst, port, places[i].queue };
+			(struct worker_queue){ port->ops->rx_burst, port, places[i].queue, true };
 	}
 	return list;
 }
@@ -182,6 +203,17 @@ grace_ended(void *arg)
 		worker_rebalance();
 }
 
+/* Every queue wakes who polls it. */
+static void
+watch_all(void)
+{
+	struct port *port;
+
+	PORT_FOREACH (port)
+		for (uint16_t q = 0; q < port->n_rxq; q++)
+			worker_watch_sync(port, q, owner[port->id][q]);
+}
+
 /* Swap the lists that differ; the old ones go after a grace period. */
 static void
 publish(const struct worker_place *places, uint32_t n)
@@ -203,12 +235,15 @@ publish(const struct worker_place *places, uint32_t n)
 		}
 		/* Release: pairs with the acquire in worker_loop. */
 		__atomic_store_n(&workers[i].list, list, __ATOMIC_RELEASE);
+		worker_watch_signal(&workers[i]);
 		changed = true;
 		if (old != &empty_list) {
 			old->next = retired;
 			retired = old;
 		}
 	}
+	if (idle == WORKER_ADAPTIVE)
+		watch_all();
 	if (changed) {
 		n_in_grace++;
 		quiesce_defer(grace_ended, retired);
@@ -261,6 +296,9 @@ worker_status(unsigned int worker, struct worker_status *out)
 		.busy_cycles = __atomic_load_n(&w->busy_cycles, __ATOMIC_RELAXED),
 		.idle_cycles = __atomic_load_n(&w->idle_cycles, __ATOMIC_RELAXED),
 		.loops = __atomic_load_n(&w->loops, __ATOMIC_RELAXED),
+		.sleep_cycles = __atomic_load_n(&w->sleep_cycles, __ATOMIC_RELAXED),
+		.sleeps = __atomic_load_n(&w->sleeps, __ATOMIC_RELAXED),
+		.wakeups = __atomic_load_n(&w->wakeups, __ATOMIC_RELAXED),
 	};
 }
 

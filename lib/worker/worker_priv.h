@@ -15,9 +15,10 @@ struct worker_queue {
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	struct port *port;
 	uint16_t queue;
+	bool asked; /* the loop's: for wake-ups; true at first, since a worker before may have */
 };
 
-/* Immutable once published. */
+/* Immutable once published, but for `asked`. */
 struct worker_list {
 	struct worker_list *next; /* of retired ones */
 	uint32_t n;
@@ -30,17 +31,63 @@ struct worker {
 	bool stop;
 	unsigned int lcore_id;
 	struct l2 *l2;
+	/*
+	 * WORKER_ADAPTIVE, while the loop runs: what it sleeps on. wake_fd is an eventfd of the
+	 * switch's own, in epoll_fd as all others are: for edges, and never read.
+	 */
+	int epoll_fd, wake_fd;
 
 	/* The loop's; read relaxed by control. */
 	uint64_t frames BASE_CACHE_ALIGNED;
-	uint64_t busy_cycles, idle_cycles;
-	uint64_t loops;
+	uint64_t busy_cycles, idle_cycles, sleep_cycles;
+	uint64_t loops, sleeps, wakeups;
+	/* The loop's alone. */
+	uint64_t last_frame; /* TSC of the last pass that brought something */
+	uint32_t short_us;   /* of the next sleep, if it has to be short */
 } BASE_CACHE_ALIGNED;
 
-/* Takes its own struct worker, whose index in `workers` is its number. Runs until stop. */
-int worker_loop(void *arg);
+/* Only this worker writes it; control reads it at any time. */
+static inline void
+worker_count_up(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Take their own struct worker, whose index in `workers` is its number. Run until stop. */
+int worker_loop_poll(void *arg);
+int worker_loop_adaptive(void *arg);
 
 extern struct worker workers[BASE_WORKERS_MAX];
+
+/*
+ * worker_sleep.c. worker_sleep: a pass found nothing, and was over at `now`; nothing published is
+ * referred to. Pauses, or sleeps, or neither. Returns the time when it is over.
+ */
+void worker_sleep_prepare(struct worker *w);
+uint64_t worker_sleep(struct worker *w, uint64_t now);
+
+/*
+ * worker_watch.c: which rx_fd wakes which worker. Control's, but for worker_watched and
+ * worker_watch_count.
+ */
+int worker_watch_open(struct worker *w); /* 0 or negative errno */
+void worker_watch_close(struct worker *w);
+/* All is forgotten; nothing is open. */
+void worker_watch_clear(void);
+/* The queue's owner, rx_fd or noise changed; owner -1: none. */
+void worker_watch_sync(struct port *port, uint16_t queue, int owner);
+/* Let it look at what control did before. */
+void worker_watch_signal(struct worker *w);
+
+/* What an event of epoll_fd says. */
+#define WORKER_WATCH_OWN UINT32_MAX /* wake_fd */
+static inline uint32_t
+worker_watch_key(const struct port *port, uint16_t queue)
+{
+	return (uint32_t)port->id << 16 | queue;
+}
+bool worker_watched(const struct port *port, uint16_t queue);
+void worker_watch_count(uint32_t key);
 
 /* An active rx queue and its place; worker -1: has none. Ordered by port. */
 struct worker_place {

@@ -91,7 +91,7 @@ setup(void **state)
 		port_add(p);
 		fdb_port_limit(fdb, p->id, 16);
 	}
-	return worker_init(fdb, &(struct port_pools){ 0 });
+	return worker_init(fdb, &(struct port_pools){ 0 }, WORKER_POLL);
 }
 
 static int
