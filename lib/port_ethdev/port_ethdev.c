@@ -167,8 +167,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct ethdev_port *ep = arg;
 
 	ethdev_watch(ep);
-	if (!ep->busy && ++ep->n_ticks % LINK_TICKS == 0)
+	if (!ep->busy && ++ep->n_ticks % LINK_TICKS == 0) {
 		ethdev_link_poll(ep);
+		ethdev_poll(ep);
+	}
 }
 
 /* Everything that needs only memory. */
@@ -199,6 +201,7 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 		rte_spinlock_init(&ep->txq[q].lock);
 	ep->n_rxq_wanted = n_rxq;
 	ep->n_workers = RTE_MAX(env->n_workers, 1u);
+	ethdev_counters_init(&ep->counters);
 	ep->lend_mode = conf_enum(cs, "lend");
 	ep->copies = env->pools.data;
 	ep->pools = (struct offload_pools){ .small = env->pools.small, .loan = env->pools.loan };
@@ -281,6 +284,7 @@ ethdev_start(struct port *port, char err[PORT_ERROR_MAX])
 		return ret;
 	}
 	ep->started = true;
+	ethdev_counters_begin(&ep->counters, ep->dev_id);
 	ethdev_spread_rss(ep, &info);
 	enter_promiscuous(ep);
 	ethdev_lend_choose(ep, info.device);
@@ -312,7 +316,9 @@ ethdev_stop(struct port *port)
 static bool
 ethdev_stopped(struct port *port)
 {
-	return !((struct ethdev_port *)port)->busy;
+	const struct ethdev_port *ep = (const struct ethdev_port *)port;
+
+	return !ep->busy && !ep->polling;
 }
 
 /* Frames that a software ring holds die with it, unfreed. */
@@ -339,7 +345,7 @@ ethdev_destroy(struct port *port)
 	for (uint16_t q = 0; q < ep->n_rxq && ep->started && ep->driver->hands_on; q++)
 		drain(ep, q);
 	/* One that is being restarted: whoever waited for that has given up. */
-	if (ep->busy)
+	if (ep->busy || ep->polling)
 		helper_wait();
 	if (ep->started)
 		rte_eth_dev_stop(ep->dev_id);

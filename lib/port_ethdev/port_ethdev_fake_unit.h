@@ -18,6 +18,10 @@ static struct {
 	uint16_t max_rxq, max_txq;
 	bool no_rss;
 	uint16_t reta_size;
+	bool no_stats;	 /* cannot be asked */
+	uint64_t missed; /* imissed; 2, 3 and 4 times that the other errors */
+	const char *const *xnames;
+	uint64_t xvalues[64];
 } fake;
 
 /* What it was asked. */
@@ -66,6 +70,48 @@ rte_eth_dev_rss_reta_update(
 		asked.reta[i] = group->reta[i % RTE_ETH_RETA_GROUP_SIZE];
 	}
 	return 0;
+}
+
+int
+rte_eth_stats_get(uint16_t port_id, struct rte_eth_stats *stats)
+{
+	*stats = (struct rte_eth_stats){ .imissed = fake.missed,
+		.ierrors = 2 * fake.missed,
+		.rx_nombuf = 3 * fake.missed,
+		.oerrors = 4 * fake.missed };
+	return fake.no_stats ? -EIO : 0;
+}
+
+static inline int
+fake_n_xstats(void)
+{
+	int n = 0;
+
+	while (fake.xnames != NULL && fake.xnames[n] != NULL)
+		n++;
+	return n;
+}
+
+int
+rte_eth_xstats_get_names(uint16_t port_id, struct rte_eth_xstat_name *names, unsigned int size)
+{
+	int n = fake_n_xstats();
+
+	for (int i = 0; i < n && (unsigned int)n <= size; i++)
+		snprintf(names[i].name, sizeof(names[i].name), "%s", fake.xnames[i]);
+	return n;
+}
+
+int
+rte_eth_xstats_get_by_id(uint16_t port_id, const uint64_t *ids, uint64_t *values, unsigned int size)
+{
+	if (fake.no_stats)
+		return -EIO;
+	for (unsigned int i = 0; i < size; i++) {
+		assert_true((ids == NULL ? i : ids[i]) < (uint64_t)fake_n_xstats());
+		values[i] = fake.xvalues[ids == NULL ? i : ids[i]];
+	}
+	return size;
 }
 
 static inline void

@@ -77,9 +77,11 @@ restart(struct helper_job *job)
 {
 	struct ethdev_port *ep = RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
 
+	ethdev_counters_read(&ep->counters, ep->dev_id);
 	ep->job_rc = rte_eth_dev_stop(ep->dev_id);
 	if (ep->job_rc == 0)
 		ep->job_rc = rte_eth_dev_start(ep->dev_id);
+	ethdev_counters_begin(&ep->counters, ep->dev_id);
 }
 
 static void

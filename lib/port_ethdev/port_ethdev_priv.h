@@ -9,6 +9,7 @@
 #include "helper.h"
 #include "offload.h"
 #include "port_ethdev.h"
+#include "port_ethdev_counters.h"
 #include "port_ethdev_hold.h"
 
 struct event;
@@ -95,6 +96,9 @@ struct ethdev_port {
 	struct helper_job job; /* restarts the device */
 	int job_rc;	       /* the helper's while that runs */
 	bool busy;	       /* being restarted: the device may not be asked either */
+	struct helper_job poll_job;
+	bool polling;			 /* the helper has poll_job */
+	struct ethdev_counters counters; /* has a lock of its own */
 	unsigned int n_ticks, n_restarts;
 	enum ethdev_lend lend_mode;
 	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
@@ -188,6 +192,11 @@ void ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device);
 void ethdev_holds_stopped(struct ethdev_port *ep);
 /* Control: restart the device if a queue of it does not give loans back. */
 void ethdev_watch(struct ethdev_port *ep);
+
+/* Control, of a running device, once a second: have it asked what it counted. */
+void ethdev_poll(struct ethdev_port *ep);
+/* Control: frames that the device missed are drops of the port. */
+void ethdev_count_missed(struct ethdev_port *ep);
 
 /* Read link state and MTU; tell port events of a link that went down. Control, once a second. */
 void ethdev_link_poll(struct ethdev_port *ep);

@@ -115,7 +115,6 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	struct ethdev_port *ep = (struct ethdev_port *)port;
 	struct rte_ether_addr mac = { 0 };
 	char words[RTE_ETHER_ADDR_FMT_SIZE];
-	struct rte_eth_stats st;
 
 	assert_control();
 	if (!ep->busy)
@@ -129,13 +128,8 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "promiscuous", ep->promiscuous);
 	add_lending(ep, dict);
 	rte_tel_data_add_dict_string(dict, "offloads", offloads_in_words(ep));
-	/* What the device lost itself, beside the port's own named drops. */
-	if (!ep->busy && rte_eth_stats_get(ep->dev_id, &st) == 0) {
-		base_tel_uint(dict, "device_rx_missed", st.imissed);
-		base_tel_uint(dict, "device_rx_errors", st.ierrors);
-		base_tel_uint(dict, "device_rx_no_mbuf", st.rx_nombuf);
-		base_tel_uint(dict, "device_tx_errors", st.oerrors);
-	}
+	ethdev_count_missed(ep);
+	ethdev_counters_status(&ep->counters, dict);
 }
 
 void

@@ -34,17 +34,22 @@ stats_port_destroy(struct stats_port *sp)
 	free(sp);
 }
 
+/* All members are uint64_t: add them up as an array. */
+static void
+add(struct stats_worker *sum, const struct stats_worker *one)
+{
+	uint64_t *total = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)one;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		total[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
 void
 stats_port_sum(const struct stats_port *sp, struct stats_worker *sum)
 {
-	/* All members are uint64_t: add them up as an array. */
-	const size_t n = sizeof(*sum) / sizeof(uint64_t);
-	uint64_t *total = (uint64_t *)sum;
-
 	memset(sum, 0, sizeof(*sum));
-	for (unsigned int w = 0; w < BASE_WORKERS_MAX; w++) {
-		const uint64_t *one = (const uint64_t *)&sp->worker[w];
-		for (size_t i = 0; i < n; i++)
-			total[i] += __atomic_load_n(&one[i], __ATOMIC_RELAXED);
-	}
+	for (unsigned int w = 0; w < BASE_WORKERS_MAX; w++)
+		add(sum, &sp->worker[w]);
+	add(sum, &sp->control);
 }

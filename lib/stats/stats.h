@@ -9,7 +9,7 @@
  *
  * Ownership: a port owns one struct stats_port for its whole life and one
  * struct stats_queue per queue and direction.
- * Threads: a worker writes only its own block, plain stores, no atomics.
+ * Threads: a worker writes only its own block, plain stores, no atomics; control has one as well.
  * Control and telemetry sum over the blocks at any time; sums may lag by a
  * burst but never go back.
  */
@@ -28,6 +28,7 @@
 	X(BAD_GSO, "bad_gso", "segmentation request does not match the frame")                     \
 	X(RX_DISABLED, "rx_disabled", "the guest's queue is started but disabled")                 \
 	X(NO_MBUF, "no_mbuf", "no packet buffer left")                                             \
+	X(RX_MISSED, "rx_missed", "the device had no receive buffer left: it was polled too late") \
 	X(SRC_INVALID, "src_invalid", "source address is multicast or zero")                       \
 	X(LINK_LOCAL, "link_local", "destination is 01:80:C2:00:00:0X, never forwarded")           \
 	X(VLAN, "vlan", "of a VLAN that is not one of the port's, or tagged on an access port")    \
@@ -69,6 +70,7 @@ struct stats_worker {
 
 struct stats_port {
 	struct stats_worker worker[BASE_WORKERS_MAX];
+	struct stats_worker control; /* what control is told of, and no worker saw */
 };
 
 /*
@@ -100,7 +102,15 @@ stats_drop(struct stats_port *sp, enum stats_drop reason, unsigned int n)
 	stats_self(sp)->drop[reason] += n;
 }
 
-/* Sum over all workers into *sum. */
+/* Control: n frames have been lost so, by now, that no worker counts. */
+static inline void
+stats_control_set(struct stats_port *sp, enum stats_drop reason, uint64_t n)
+{
+	assert_control();
+	__atomic_store_n(&sp->control.drop[reason], n, __ATOMIC_RELAXED);
+}
+
+/* Sum over all workers and control into *sum. */
 void stats_port_sum(const struct stats_port *sp, struct stats_worker *sum);
 
 #endif

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 static void
-sums_run_over_all_workers(void **state)
+sums_run_over_all_workers_and_control(void **state)
 {
 	struct stats_port *sp = stats_port_create();
 	struct stats_worker sum;
@@ -14,9 +14,11 @@ sums_run_over_all_workers(void **state)
 	stats_drop(sp, STATS_DROP_RUNT, 2);
 	stats_self(sp)->rx_loaned = 7;
 	base_worker_self = 0;
+	stats_control_set(sp, STATS_DROP_RUNT, 10);
+	stats_control_set(sp, STATS_DROP_RUNT, 11);
 
 	stats_port_sum(sp, &sum);
-	assert_int_equal(sum.drop[STATS_DROP_RUNT], 7);
+	assert_int_equal(sum.drop[STATS_DROP_RUNT], 18);
 	assert_int_equal(sum.drop[STATS_DROP_HAIRPIN], 0);
 	assert_int_equal(sum.rx_loaned, 7);
 	stats_port_destroy(sp);
@@ -34,7 +36,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sums_run_over_all_workers),
+		cmocka_unit_test(sums_run_over_all_workers_and_control),
 		cmocka_unit_test(every_reason_has_its_own_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
