@@ -4,7 +4,7 @@
 #include <rte_mempool.h>
 
 #include "offload.h"
-#include "fdb.h"
+#include "l2.h"
 #include "pools.h"
 #include "settings.h"
 #include "virtq.h"
@@ -53,7 +53,7 @@ pools_plan(const struct conf *conf, unsigned int n_workers, struct pools_plan *p
 		.loan = cached + n_workers * CUT_LOAN,
 		.data = cached + 2 * n_workers * DATA_PER_BURST,
 	};
-	plan->heap = n_workers * fdb_cache_bytes(conf_uint(conf_switch(conf), "mac-table"));
+	plan->heap = n_workers * l2_bytes(conf_uint(conf_switch(conf), "mac-table"));
 	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {
 		const struct conf_section *cs = conf_port(conf, i);
 		struct port_demand demand = { 0 };

@@ -62,6 +62,19 @@ fdb_destroy(struct fdb *fdb)
 	rte_free(fdb);
 }
 
+uint32_t
+fdb_size(const struct fdb *fdb)
+{
+	return fdb->size;
+}
+
+uint64_t
+fdb_version(const struct fdb *fdb)
+{
+	/* Acquire: pairs with the release in fdb_changed. */
+	return __atomic_load_n(&fdb->version, __ATOMIC_ACQUIRE);
+}
+
 static uint32_t
 cache_slots(uint32_t size)
 {
@@ -148,13 +161,18 @@ fdb_tick(struct fdb *fdb, uint32_t now_s)
 {
 	uint32_t expired[FDB_REMOVE_BATCH];
 	uint32_t left = (fdb->size + TICKS_PER_S - 1) / TICKS_PER_S;
+	bool changed = false;
 
 	assert_control();
 	if (!fdb->ticked) {
 		fdb->ticked = true;
 		fdb->origin_s = now_s;
 	}
-	__atomic_store_n(&fdb->now, now_s - fdb->origin_s + 1, __ATOMIC_RELAXED);
+	uint32_t now = now_s - fdb->origin_s + 1;
+	if (now != fdb->now) {
+		__atomic_store_n(&fdb->now, now, __ATOMIC_RELAXED);
+		changed = true;
+	}
 
 	while (left > 0) {
 		uint32_t n = 0;
@@ -167,6 +185,7 @@ fdb_tick(struct fdb *fdb, uint32_t now_s)
 		}
 		if (n == 0)
 			continue;
+		changed = true;
 		rte_spinlock_lock(&fdb->lock);
 		for (uint32_t i = 0; i < n; i++) {
 			struct fdb_entry *e = &fdb->entries[expired[i]];
@@ -176,6 +195,8 @@ fdb_tick(struct fdb *fdb, uint32_t now_s)
 		}
 		rte_spinlock_unlock(&fdb->lock);
 	}
+	if (changed)
+		fdb_changed(fdb);
 }
 
 void
@@ -190,6 +211,7 @@ fdb_flush_port(struct fdb *fdb, uint16_t port)
 		bool swapped = fdb_entry_swap(&fdb->entries[i], port, FDB_WHERE_FLUSHED(port));
 		fdb_port_give(fdb, swapped ? port : FDB_WHERE_FLUSHED(port));
 	}
+	fdb_changed(fdb);
 }
 
 /* Under the lock. */
@@ -220,8 +242,10 @@ fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port)
 			if (where & FDB_WHERE_STATIC)
 				ret = -EEXIST;
 		} while (ret == 0 && !fdb_entry_swap(e, where, FDB_WHERE_STATIC | port));
-		if (ret == 0)
+		if (ret == 0) {
 			fdb_port_give(fdb, where);
+			fdb_changed(fdb);
+		}
 	}
 	rte_spinlock_unlock(&fdb->lock);
 	if (ret < 0)

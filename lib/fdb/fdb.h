@@ -79,6 +79,16 @@ fdb_key(const struct rte_ether_addr *mac, uint16_t vlan)
 struct fdb *fdb_create(uint32_t size, uint32_t age_s);
 void fdb_destroy(struct fdb *fdb); /* workers gone */
 
+/* Entries that the table can hold. */
+uint32_t fdb_size(const struct fdb *fdb);
+
+/*
+ * Any thread: grows when a station that the table knows is elsewhere or nowhere, and with the clock
+ * of fdb_tick. While it stays, what a lookup found stays true, and need not be learned again. Read
+ * before what it is to stand for.
+ */
+uint64_t fdb_version(const struct fdb *fdb);
+
 /* Control: an empty cache, on a NUMA node. 0 or -ENOMEM. */
 int fdb_cache_init(const struct fdb *fdb, struct fdb_cache *cache, int socket_id);
 void fdb_cache_fini(struct fdb_cache *cache);

@@ -93,6 +93,7 @@ fdb_entry_learn(struct fdb *fdb, struct fdb_entry *e, uint16_t port)
 		return -EAGAIN;
 	}
 	fdb_port_give(fdb, where);
+	fdb_changed(fdb);
 	return 0;
 }
 

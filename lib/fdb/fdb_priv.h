@@ -46,6 +46,9 @@ struct fdb {
 	uint32_t cursor;   /* where aging goes on */
 	bool ticked;
 
+	/* Atomic: whoever has changed where an entry is. A line of its own: each burst reads it. */
+	uint64_t version BASE_CACHE_ALIGNED;
+
 	/* Writers'. */
 	rte_spinlock_t lock BASE_CACHE_ALIGNED;
 	uint32_t n_used; /* entries whose place is taken; under the lock, read without */
@@ -146,6 +149,14 @@ fdb_port_give(struct fdb *fdb, uint32_t where)
 		__atomic_sub_fetch(&fdb->ports[where].n_learned, 1, __ATOMIC_RELAXED);
 	else if (fdb_is_flushed(where))
 		__atomic_sub_fetch(&fdb->ports[where >> 18].n_flushed, 1, __ATOMIC_RELAXED);
+}
+
+/* After any change of where entries are. */
+static inline void
+fdb_changed(struct fdb *fdb)
+{
+	/* Release: pairs with fdb_version; who sees this sees the change. */
+	__atomic_add_fetch(&fdb->version, 1, __ATOMIC_RELEASE);
 }
 
 /* Swap where an entry is; false if somebody was faster. */

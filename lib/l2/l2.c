@@ -4,7 +4,6 @@
 
 #include <rte_byteorder.h>
 #include <rte_malloc.h>
-#include <rte_prefetch.h>
 
 #include "l2_priv.h"
 
@@ -15,13 +14,18 @@
 
 #define VLAN_BITS (UINT64_C(0xffff) << 48)
 
-#define NOT_UNICAST UINT8_MAX
+/* What follows a burst's frames in classified.dst_of, beside an index into dst. */
+#define IS_KNOWN (UINT8_MAX - 1)
+#define IS_GROUP UINT8_MAX
 
-/* What pass 1 finds out of a burst. Equal neighbours share a key. */
+/* Pairs of a burst that are remembered, so that many that come once cost little. */
+#define ADDED_MAX 4
+
+/* What pass 1 finds out of a burst's frames that are not known. Equal neighbours share a key. */
 struct classified {
 	uint16_t n, n_src, n_dst;
-	bool floods;		    /* there are frames for groups */
-	uint8_t dst_of[BASE_BURST]; /* per frame: index into dst, or NOT_UNICAST */
+	uint8_t src_of[BASE_BURST]; /* per frame, if dst_of is an index: index into src */
+	uint8_t dst_of[BASE_BURST]; /* per frame: index into dst, or one of the above */
 	uint64_t src[BASE_BURST], dst[BASE_BURST];
 };
 
@@ -34,8 +38,9 @@ l2_create(struct fdb *fdb, const struct port_pools *pools, int socket_id)
 		return NULL;
 	l2->fdb = fdb;
 	l2->pools = *pools;
-	if (fdb_cache_init(fdb, &l2->cache, socket_id) < 0) {
-		rte_free(l2);
+	if (fdb_cache_init(fdb, &l2->cache, socket_id) < 0 ||
+		l2_known_init(&l2->known, fdb, socket_id) < 0) {
+		l2_destroy(l2);
 		return NULL;
 	}
 	return l2;
@@ -45,9 +50,17 @@ void
 l2_destroy(struct l2 *l2)
 {
 	assert_control();
-	if (l2 != NULL)
-		fdb_cache_fini(&l2->cache);
+	if (l2 == NULL)
+		return;
+	fdb_cache_fini(&l2->cache);
+	l2_known_fini(&l2->known);
 	rte_free(l2);
+}
+
+size_t
+l2_bytes(uint32_t table_size)
+{
+	return fdb_cache_bytes(table_size) + l2_known_bytes(table_size);
 }
 
 /* Why a frame goes nowhere, or STATS_DROP_MAX. */
@@ -93,20 +106,25 @@ classify_vlan(const struct port_vlans *v, struct rte_mbuf *m)
 								   : STATS_DROP_VLAN;
 }
 
-/* Pass 1: reads every header once. Leaves the frames that go on in pkts[0 .. c->n - 1]. */
+/*
+ * Pass 1: reads the header of each frame that is not known. Leaves the frames that go on, with
+ * where they go if that is known, at the front of pkts and to.
+ */
 static void
-classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified *c)
+classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, uint16_t *to, struct classified *c)
 {
 	uint64_t last_src = 0,
 		 last_dst = 0; /* not a valid source; a group address is never last_dst */
 	uint16_t n_kept = 0, n_src = 0, n_dst = 0;
 
-	c->floods = false;
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
-
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
+		if (to[i] != FDB_PORT_NONE) {
+			c->dst_of[n_kept] = IS_KNOWN;
+			to[n_kept] = to[i];
+			pkts[n_kept++] = m;
+			continue;
+		}
 		if (unlikely(m->data_len < RTE_ETHER_HDR_LEN)) {
 			l2_drop(in, STATS_DROP_RUNT, &m, 1);
 			continue;
@@ -134,14 +152,15 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 		if (src != last_src)
 			c->src[n_src++] = last_src = src;
 		dst |= src & VLAN_BITS;
+		c->src_of[n_kept] = n_src - 1;
 		if (unlikely((dst & MAC_GROUP_BIT) != 0)) {
-			c->dst_of[n_kept] = NOT_UNICAST;
-			c->floods = true;
+			c->dst_of[n_kept] = IS_GROUP;
 		} else {
 			if (n_dst == 0 || dst != last_dst)
 				c->dst[n_dst++] = last_dst = dst;
 			c->dst_of[n_kept] = n_dst - 1;
 		}
+		to[n_kept] = FDB_PORT_NONE;
 		pkts[n_kept++] = m;
 	}
 	c->n = n_kept;
@@ -149,25 +168,68 @@ classify(struct port *in, struct rte_mbuf **pkts, uint16_t n, struct classified 
 	c->n_dst = n_dst;
 }
 
+/* Remember some of the frames whose destination was found, if their source is where it should. */
+static void
+remember(struct l2 *l2, const struct port *in, struct rte_mbuf *const *pkts, const uint16_t *to,
+	const struct classified *c)
+{
+	uint16_t which[ADDED_MAX], at[ADDED_MAX], n = 0;
+	uint64_t src[ADDED_MAX];
+
+	for (uint16_t i = 0; i < c->n && n < ADDED_MAX; i++) {
+		if (c->dst_of[i] >= IS_KNOWN || to[i] == FDB_PORT_NONE)
+			continue;
+		src[n] = c->src[c->src_of[i]];
+		which[n++] = i;
+	}
+	fdb_lookup_burst(l2->fdb, &l2->cache, src, at, n);
+	for (uint16_t i = 0; i < n; i++)
+		if (likely(at[i] == in->id))
+			l2_known_add(&l2->known, in, pkts[which[i]], to[which[i]]);
+}
+
+/*
+ * Some frames are not known: learn their sources, look their destinations up. Returns how many
+ * go on, at the front of pkts and to; those that are still FDB_PORT_NONE are flooded.
+ */
+static __rte_noinline uint16_t
+find_out(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n, uint16_t *to)
+{
+	struct classified c;
+	uint16_t at[BASE_BURST];
+
+	classify(in, pkts, n, to, &c);
+	uint16_t n_refused = fdb_learn_burst(l2->fdb, &l2->cache, in->id, c.src, c.n_src);
+	if (unlikely(n_refused > 0))
+		stats_self(in->stats)->fdb_refused += n_refused;
+
+	fdb_lookup_burst(l2->fdb, &l2->cache, c.dst, at, c.n_dst);
+	for (uint16_t i = 0; i < c.n; i++)
+		if (c.dst_of[i] < IS_KNOWN)
+			to[i] = at[c.dst_of[i]];
+	if (l2->known.may_add)
+		remember(l2, in, pkts, to, &c);
+	return c.n;
+}
+
 /* The general case of pass 3: several destinations, or none. */
 static void
-send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const struct classified *c,
-	struct port *const *at)
+send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const uint16_t *ids, uint16_t n)
 {
 	struct port *to[BASE_BURST];
-	uint16_t n = 0;
+	uint16_t n_left = 0;
 
-	for (uint16_t i = 0; i < c->n; i++) {
-		struct port *port = c->dst_of[i] == NOT_UNICAST ? NULL : at[c->dst_of[i]];
+	for (uint16_t i = 0; i < n; i++) {
+		struct port *port = port_get(ids[i]); /* NULL: unknown, or the port is gone */
 		if (unlikely(port == in)) {
 			l2_drop(in, STATS_DROP_HAIRPIN, &pkts[i], 1);
 			continue;
 		}
-		pkts[n] = pkts[i];
-		to[n++] = port;
+		pkts[n_left] = pkts[i];
+		to[n_left++] = port;
 	}
-	if (n > 0)
-		l2_send(l2, in, pkts, to, n);
+	if (n_left > 0)
+		l2_send(l2, in, pkts, to, n_left);
 }
 
 /* A wire looks at nothing but that there is a header: devices may choke on less. */
@@ -189,9 +251,7 @@ send_wire(struct port *in, struct port *peer, struct rte_mbuf **pkts, uint16_t n
 void
 l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct classified c;
-	struct port *at[BASE_BURST];
-	uint16_t ids[BASE_BURST];
+	uint16_t to[BASE_BURST];
 
 	assert(n > 0 && n <= BASE_BURST);
 	struct port *peer = __atomic_load_n(&in->peer, __ATOMIC_RELAXED);
@@ -199,27 +259,21 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 		send_wire(in, peer, pkts, n);
 		return;
 	}
-	classify(in, pkts, n, &c);
-	if (unlikely(c.n == 0))
-		return;
-
-	uint16_t n_refused = fdb_learn_burst(l2->fdb, &l2->cache, in->id, c.src, c.n_src);
-	if (unlikely(n_refused > 0))
-		stats_self(in->stats)->fdb_refused += n_refused;
-
-	fdb_lookup_burst(l2->fdb, &l2->cache, c.dst, ids, c.n_dst);
+	if (unlikely(l2_known_burst(&l2->known, in, pkts, n, to) < n)) {
+		n = find_out(l2, in, pkts, n, to);
+		if (n == 0)
+			return;
+	}
 	/* All to one port, the common case, however many stations it has: nothing to sort. */
-	bool one = c.n_dst > 0 && !c.floods;
-	for (uint16_t i = 1; i < c.n_dst; i++)
-		one &= ids[i] == ids[0];
-	if (likely(one)) {
-		struct port *to = port_get(ids[0]);
-		if (likely(to != NULL && to != in)) {
-			l2_out(l2, in, to, pkts, c.n);
+	uint16_t others = 0;
+	for (uint16_t i = 1; i < n; i++)
+		others |= to[i] ^ to[0];
+	if (likely(others == 0)) {
+		struct port *port = port_get(to[0]);
+		if (likely(port != NULL && port != in)) {
+			l2_out(l2, in, port, pkts, n);
 			return;
 		}
 	}
-	for (uint16_t i = 0; i < c.n_dst; i++)
-		at[i] = port_get(ids[i]); /* NULL: unknown, or the port is gone */
-	send_mixed(l2, in, pkts, &c, at);
+	send_mixed(l2, in, pkts, to, n);
 }

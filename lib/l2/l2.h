@@ -49,6 +49,9 @@ struct l2;
 struct l2 *l2_create(struct fdb *fdb, const struct port_pools *pools, int socket_id);
 void l2_destroy(struct l2 *l2);
 
+/* Bytes that a struct l2 keeps of what is where, for a table of this size. Pure. */
+size_t l2_bytes(uint32_t table_size);
+
 /* Worker: n frames (1 .. BASE_BURST) that came in by one port. */
 void l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n);
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What l2's own files share: l2.c decides, l2_send.c sends, l2_vlan.c pushes and pops tags. */
+/*
+ * What l2's own files share: l2.c decides, l2_known.c remembers, l2_send.c sends, l2_vlan.c pushes
+ * and pops tags.
+ */
 #ifndef L2_PRIV_H
 #define L2_PRIV_H
 
 #include "fdb.h"
 #include "l2.h"
+#include "l2_known.h"
 #include "port.h"
 
 /* The frames of one burst that leave by one port, in order. */
@@ -18,6 +22,7 @@ struct l2_group {
 struct l2 {
 	struct fdb *fdb;
 	struct fdb_cache cache;
+	struct l2_known known;
 	struct port_pools pools;
 
 	/* Scratch of one burst. Each group begins with a frame of its own: there are not more. */

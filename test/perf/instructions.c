@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * instructions SIZE split|packed PASSES: a worker's pass, PASSES times, from one guest's port over
- * l2 to another's, 32 frames of SIZE bytes each. The guests are played in between, on the same
+ * instructions SIZE split|packed PASSES ADDRESSES: a worker's pass, PASSES times, from one guest's
+ * port over l2 to another's, 32 frames of SIZE bytes each, between ADDRESSES stations on each side
+ * in turn, all of which spoke before. The guests are played in between, on the same
  * thread; they poll, as the light pump's do. Prints the number of frames; instructions_test.py
  * counts what measured_pass executes.
  */
@@ -32,12 +33,12 @@ static struct event_base *base;
 static struct conf *conf;
 static char dir[] = "/tmp/instructions-XXXXXX";
 static struct l2 *l2;
-static uint32_t size, n_passes;
+static uint32_t size, n_passes, n_addresses;
 
 __attribute__((noinline)) void measured_pass(void);
 
-__attribute__((noinline)) void
-measured_pass(void)
+static inline void
+one_pass(void)
 {
 	struct rte_mbuf *pkts[BASE_BURST];
 	uint16_t n = from.port->ops->rx_burst(from.port, 0, pkts, BASE_BURST);
@@ -46,12 +47,25 @@ measured_pass(void)
 		l2_burst(l2, from.port, pkts, n);
 }
 
-static void
-set_addresses(struct unit *u, uint64_t gpa)
+__attribute__((noinline)) void
+measured_pass(void)
 {
-	static const uint8_t header[14] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0 };
+	one_pass();
+}
 
-	memcpy(unit_at(u->gen, gpa + unit_hdr_len(u)), header, sizeof(header));
+/* Station i of one side, in wire order. */
+static struct rte_ether_addr
+station(uint8_t side, uint32_t i)
+{
+	return (struct rte_ether_addr){ { 2, 0, side, i >> 16, i >> 8, i } };
+}
+
+static void
+set_addresses(struct unit *u, uint64_t gpa, uint32_t i)
+{
+	struct rte_ether_hdr *header = (void *)unit_at(u->gen, gpa + unit_hdr_len(u));
+
+	*header = (struct rte_ether_hdr){ station(2, i), station(1, i), RTE_BE16(0x0800) };
 }
 
 /* What the guests do between two passes: take what is done, offer as much again. */
@@ -67,7 +81,7 @@ guests(uint32_t pass)
 		uint16_t head = (pass * BASE_BURST + i) % RING;
 		uint64_t gpa = from.u.brk;
 		unit_send(&from.u, head, size, 0);
-		set_addresses(&from.u, gpa);
+		set_addresses(&from.u, gpa, (pass * BASE_BURST + i) % n_addresses);
 		unit_post(&to.u, head, 2048);
 	}
 }
@@ -123,9 +137,12 @@ pass_by_pass(void **state)
 	guest_start(&from, PV_RX_SLOT(0));
 	guest_start(&to, PV_TX_SLOT(0));
 	turns();
-	for (uint32_t pass = 0; pass < n_passes; pass++) {
+	for (uint32_t pass = 0; pass < n_addresses + n_passes; pass++) {
 		guests(pass);
-		measured_pass();
+		if (pass < n_addresses)
+			one_pass();
+		else
+			measured_pass();
 		assert_int_equal(to.port->txq_stats[0].frames, (pass + 1) * BASE_BURST);
 	}
 	side_stop(&from);
@@ -170,17 +187,20 @@ static int
 setup(void **state)
 {
 	struct fdb *fdb;
-	struct rte_ether_addr mac = { { 2, 0, 0, 0, 0, 2 } };
 
-	if (unit_setup(NULL) < 0 || quiesce_init(1) < 0 || (fdb = fdb_create(1024, 0)) == NULL ||
-		ports_open() < 0)
+	if (unit_setup(NULL) < 0 || quiesce_init(1) < 0 ||
+		(fdb = fdb_create(2 * n_addresses + FDB_SIZE_MIN, 0)) == NULL || ports_open() < 0)
 		return -1;
 	quiesce_worker_online(0);
 	l2 = l2_create(
 		fdb, &(struct port_pools){ unit_small, unit_loan, unit_data }, SOCKET_ID_ANY);
-	fdb_port_limit(fdb, from.port->id, 16);
-	fdb_port_limit(fdb, to.port->id, 16);
-	return l2 == NULL ? -1 : fdb_add_static(fdb, fdb_key(&mac, 0), to.port->id);
+	fdb_port_limit(fdb, from.port->id, n_addresses);
+	for (uint32_t i = 0; i < n_addresses; i++) {
+		struct rte_ether_addr mac = station(2, i);
+		if (fdb_add_static(fdb, fdb_key(&mac, 0), to.port->id) < 0)
+			return -1;
+	}
+	return l2 == NULL ? -1 : 0;
 }
 
 /* Resume files stay where a guest is expected back. */
@@ -201,11 +221,12 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(pass_by_pass) };
 
-	if (argc != 4)
+	if (argc != 5)
 		return 2;
 	size = atoi(argv[1]);
 	unit_packed = strcmp(argv[2], "packed") == 0;
 	n_passes = atoi(argv[3]);
+	n_addresses = atoi(argv[4]);
 	if (_cmocka_run_group_tests("instructions", tests, 1, setup, teardown) != 0)
 		return 1;
 	printf("%u\n", n_passes * BASE_BURST);

@@ -19,14 +19,17 @@ CASES = [(size, form) for form in ("split", "packed") for size in (64, 1518)]
 PASSES = 100
 
 
+ADDRESSES_MANY = 256  # more than a burst has frames
+
+
 def name(size, form):
     return f"{form}, {size} bytes"
 
 
-def count(build, size, form):
+def count(build, size, form, addresses=1):
     argv = ["valgrind", "--tool=callgrind", "--toggle-collect=measured_pass",
             "--callgrind-out-file=/dev/null", f"{build}/test/perf/instructions", str(size), form,
-            str(PASSES)]
+            str(PASSES), str(addresses)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     collected = int(re.search(r"Collected : (\d+)", done.stderr)[1])
@@ -39,6 +42,12 @@ def test_a_frame_costs_as_many_instructions_as_recorded(request, size, form):
         recorded = json.load(f)[name(size, form)]
     now = count(request.config.getoption("--build"), size, form)
     assert abs(now / recorded - 1) <= 0.05, f"{now:.0f} instead of {recorded}"
+
+
+def test_a_frame_costs_no_more_where_many_stations_speak(request):
+    build = request.config.getoption("--build")
+    one, many = (count(build, 64, "split", n) for n in (1, ADDRESSES_MANY))
+    assert many <= one * 1.03, f"{many:.0f} instead of {one:.0f}"
 
 
 if __name__ == "__main__":
