@@ -66,7 +66,7 @@ static const struct ethdev_driver drivers[] = {
 		.kernel_limits = true,
 		.check = af_packet_check },
 	/* Frees the frame; with copy=1 it reads the first segment. */
-	{ .name = "net_null", .reads_by_cpu = true, .feeds_all_rx = true },
+	{ .name = "net_null", .reads_by_cpu = true, .feeds_all_rx = true, .any_segs = true },
 	/* Writes to a file or socket; an interface may refuse a single frame. */
 	{ .name = "net_pcap", .reads_by_cpu = true, .spreads_rx = true, .stops_at_bad = true },
 	/* What is sent by a queue is received by the same one. */

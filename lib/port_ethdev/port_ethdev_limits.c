@@ -29,7 +29,7 @@ learn_segs(struct ethdev_port *ep, const struct rte_eth_desc_lim *limits,
 	const struct rte_eth_conf *conf)
 {
 	ep->max_segs = ep->max_tso_segs = 1;
-	if (!(conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
+	if (!(conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) && !ep->driver->any_segs)
 		return;
 	ep->max_segs = limits->nb_mtu_seg_max > 0 ? limits->nb_mtu_seg_max : UINT16_MAX;
 	ep->max_tso_segs = limits->nb_seg_max > 0 ? limits->nb_seg_max : UINT16_MAX;

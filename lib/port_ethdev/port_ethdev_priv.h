@@ -47,6 +47,7 @@ struct ethdev_driver {
 	/* A frame takes one descriptor, however many mbufs: large ones could use up the pools. */
 	bool frame_per_desc;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
+	bool any_segs;	   /* as many as there are, though it does not offer MULTI_SEGS */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
 	int (*check)(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX]);
 };
