@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <event2/event.h>
 #include <rte_lcore.h>
 #include <rte_version.h>
 
@@ -13,10 +14,16 @@
 #include "switch.h"
 #include "worker.h"
 
-/* Longer than any port takes that keeps its own deadlines (port_vhost.h: 100 ms). */
-#define STOP_MS 2000
+/*
+ * Longer than any port takes that keeps its own deadlines (port_vhost.h: 100 ms), and than devices
+ * take that are well.
+ */
+#define STOP_MS 5000
 /* A grace period is a pass of each worker's loop. */
 #define DRAIN_MS 1000
+/* How long the line that says `ready` waits for devices. */
+#define READY_MS      5000
+#define READY_STEP_MS 5
 
 static struct fdb *fdb;
 static struct port_pools pools;
@@ -24,6 +31,8 @@ static struct port_pools pools;
 static struct port *ports[BASE_PORTS_MAX];
 static bool started[BASE_PORTS_MAX];
 static unsigned int n_ports;
+static struct event *ready_timer;
+static unsigned int ready_steps_left;
 
 static void
 on_queues_changed(struct port *port)
@@ -202,8 +211,24 @@ make_socket_dir(const char *dir)
 	return 0;
 }
 
+/* Ports that can work; *n_open: those of which that is not known yet. */
+static unsigned int
+count_ready(unsigned int *n_open)
+{
+	unsigned int n_ready = 0;
+
+	*n_open = 0;
+	for (unsigned int i = 0; i < n_ports; i++) {
+		const struct port_ops *ops = ports[i]->ops;
+		int ready = !started[i] ? -1 : ops->ready == NULL ? 1 : ops->ready(ports[i]);
+		n_ready += ready > 0;
+		*n_open += ready == 0;
+	}
+	return n_ready;
+}
+
 static void
-log_ready(const struct settings *s, unsigned int n_started)
+log_ready(const struct settings *s, unsigned int n_ready)
 {
 	cpu_set_t cpus;
 	char list[128];
@@ -213,8 +238,40 @@ log_ready(const struct settings *s, unsigned int n_started)
 		CPU_SET(s->worker_cpus[w], &cpus);
 	log_notice("ready: vhost-switch " VHOST_SWITCH_VERSION
 		   ", %s, %u of %u ports, %u worker%s on CPU %s",
-		rte_version(), n_started, conf_n_ports(s->conf), s->n_workers,
+		rte_version(), n_ready, conf_n_ports(s->conf), s->n_workers,
 		s->n_workers == 1 ? "" : "s", settings_cpu_list(&cpus, list, sizeof(list)));
+}
+
+/* Devices take their time to open; nobody waits for them but this line. */
+static void
+on_ready_timer(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval soon = { .tv_usec = READY_STEP_MS * 1000 };
+	unsigned int n_open, n_ready = count_ready(&n_open);
+
+	if (n_open > 0 && ready_steps_left-- > 0)
+		evtimer_add(ready_timer, &soon);
+	else
+		log_ready(arg, n_ready);
+}
+
+static int
+report_ready(const struct settings *s, struct event_base *base)
+{
+	ready_timer = evtimer_new(base, on_ready_timer, (void *)(uintptr_t)s);
+	if (ready_timer == NULL)
+		return -ENOMEM;
+	ready_steps_left = READY_MS / READY_STEP_MS;
+	on_ready_timer(-1, 0, (void *)(uintptr_t)s);
+	return 0;
+}
+
+static void
+forget_ready(void)
+{
+	if (ready_timer != NULL)
+		event_free(ready_timer);
+	ready_timer = NULL;
 }
 
 /* Workers run; ends with no port left in the registry. */
@@ -245,10 +302,11 @@ run_ports(const struct settings *s, struct event_base *base)
 	}
 	if (rc == 0)
 		rc = ctl_init(base, fdb);
-	if (rc == 0) {
-		log_ready(s, n_started);
+	if (rc == 0)
+		rc = report_ready(s, base);
+	if (rc == 0)
 		rc = loop_run(fdb);
-	}
+	forget_ready();
 	ctl_fini();
 	stop_ports();
 	if (loop_wait(ports_are_stopped, STOP_MS) < 0) {

@@ -181,8 +181,8 @@ struct gmem_dma_status {
 /* name: for the log, copied. NULL when out of memory. */
 struct gmem_dma *gmem_dma_open(const struct gmem_dma_ops *ops, void *ctx, const char *name);
 /*
- * Unmap all, and wait for that. No device of the domain has frames any more, and no worker asks
- * for its table.
+ * Unmap all: done before any job runs that is given to the helper later; ctx is in use until then.
+ * No device of the domain has frames any more, and no worker asks for its table.
  */
 void gmem_dma_close(struct gmem_dma *dma);
 void gmem_dma_get_status(const struct gmem_dma *dma, struct gmem_dma_status *out);

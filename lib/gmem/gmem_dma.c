@@ -47,10 +47,13 @@ struct farewell {
 	struct helper_job job; /* first */
 	struct ranges ranges;
 	void *start;
-	size_t len; /* 0: the memory stays */
+	size_t len;  /* 0: the memory stays */
+	bool closes; /* of a domain that is closed */
 };
 
 static TAILQ_HEAD(, gmem_dma) domains = TAILQ_HEAD_INITIALIZER(domains);
+/* Domains that are closed, and may not be unmapped yet. */
+static unsigned int n_closing;
 
 /* Small records on whose way no error could be told. */
 static void *
@@ -247,6 +250,7 @@ unmap_done(struct helper_job *job)
 	}
 	if (f->len > 0)
 		gmem_map_unmap(f->start, f->len);
+	n_closing -= f->closes;
 	free(f);
 }
 
@@ -291,6 +295,9 @@ gmem_dma_map_leaves(const struct gmem_map *map)
 			f = farewell_new();
 		range_leave(r, f);
 	}
+	/* Behind the job that unmaps it for a domain's device. */
+	if (f == NULL && n_closing > 0)
+		f = farewell_new();
 	if (f == NULL)
 		return false;
 	f->start = (void *)map->start;
@@ -335,8 +342,9 @@ gmem_dma_close(struct gmem_dma *dma)
 		TAILQ_INSERT_TAIL(&f->ranges, r, next);
 	}
 	TAILQ_REMOVE(&domains, dma, next);
+	f->closes = true;
+	n_closing++;
 	helper_submit(&f->job);
-	helper_wait();
 	free(dma->table);
 	free(dma);
 }

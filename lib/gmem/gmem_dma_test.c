@@ -143,6 +143,7 @@ memory_is_known_to_the_device_from_its_first_to_its_last_generation(void **state
 	assert_int_equal(d.n_wrong, 0);
 	unit_expect_maps(no_maps);
 	gmem_dma_close(dma);
+	helper_wait();
 }
 
 static void
@@ -159,11 +160,13 @@ a_device_that_comes_later_gets_what_is_there_and_gives_all_back(void **state)
 		assert_true(covers(dma[i], b->regions[0].hva, 2 * KB4));
 	}
 	gmem_dma_close(dma[0]);
+	helper_wait();
 	assert_int_equal(d[0].n, 0);
 	assert_int_equal(d[1].n, 2);
 	gmem_gen_unref(a);
 	gmem_gen_unref(b);
 	gmem_dma_close(dma[1]);
+	helper_wait();
 	assert_int_equal(d[1].n, 0);
 	assert_int_equal(d[0].n_wrong + d[1].n_wrong, 0);
 	unit_expect_maps(no_maps);
@@ -191,7 +194,32 @@ control_does_not_wait_for_a_slow_device(void **state)
 	unit_expect_maps(no_maps + 1);
 	gmem_gen_unref(third);
 	gmem_dma_close(dma);
+	helper_wait();
 	assert_int_equal(d.n_wrong, 0);
+	while (sem_trywait(&go) == 0)
+		;
+}
+
+static void
+memory_that_goes_after_a_domain_was_closed_stays_until_its_device_forgot_it(void **state)
+{
+	struct device d = { .room = RANGES };
+	struct gmem_dma *dma = open_device(&d);
+	struct gmem_gen *mapped = guest(KB4), *waiting;
+
+	helper_wait();
+	d.slow = true;
+	waiting = guest(KB4);
+	gmem_dma_close(dma);
+	gmem_gen_unref(mapped);
+	assert_int_equal(unit_count_maps(), no_maps + 2);
+	sem_post(&go);
+	helper_wait();
+	assert_int_equal(d.n, 0);
+	assert_int_equal(d.n_wrong, 0);
+	unit_expect_maps(no_maps + 1);
+	gmem_gen_unref(waiting);
+	unit_expect_maps(no_maps);
 	while (sem_trywait(&go) == 0)
 		;
 }
@@ -214,6 +242,7 @@ what_finds_no_room_is_mapped_when_there_is_room_again(void **state)
 	assert_int_equal(status(dma).n_failed, 0);
 	gmem_gen_unref(b);
 	gmem_dma_close(dma);
+	helper_wait();
 	assert_int_equal(d.n_wrong, 0);
 }
 
@@ -232,6 +261,7 @@ addresses_that_a_device_does_not_forget_are_never_used_again(void **state)
 	assert_int_equal(unit_count_maps(), no_maps);  /* not the guest's any more */
 	assert_int_equal(mincore(p, 1, &resident), 0); /* and nobody else's */
 	gmem_dma_close(dma);
+	helper_wait();
 	munmap(p, KB4);
 }
 
@@ -279,6 +309,8 @@ main(void)
 			memory_is_known_to_the_device_from_its_first_to_its_last_generation),
 		cmocka_unit_test(a_device_that_comes_later_gets_what_is_there_and_gives_all_back),
 		cmocka_unit_test(control_does_not_wait_for_a_slow_device),
+		cmocka_unit_test(
+			memory_that_goes_after_a_domain_was_closed_stays_until_its_device_forgot_it),
 		cmocka_unit_test(what_finds_no_room_is_mapped_when_there_is_room_again),
 		cmocka_unit_test(addresses_that_a_device_does_not_forget_are_never_used_again),
 		cmocka_unit_test(a_worker_finds_each_of_many_ranges),

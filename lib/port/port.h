@@ -88,6 +88,11 @@ struct port_ops {
 	int (*create)(const struct conf_section *cs, const struct port_env *env, struct port **out,
 		char err[PORT_ERROR_MAX]);
 	int (*start)(struct port *port, char err[PORT_ERROR_MAX]);
+	/*
+	 * After start: > 0 if it can work, 0 if that will be known soon, < 0 if it waits for
+	 * something that is not there. NULL: > 0, always.
+	 */
+	int (*ready)(struct port *port);
 	void (*stop)(struct port *port);
 	bool (*stopped)(struct port *port);
 	void (*destroy)(struct port *port);

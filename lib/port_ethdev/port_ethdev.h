@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * port_ethdev: any DPDK ethdev as a port, named by PCI address or devargs
- * (net_tap0,iface=tap0). Probed at create, closed at destroy.
+ * (net_tap0,iface=tap0). The port looks for its device from start to stop: a device that is not
+ * there, or no good, is said once in words, and opened when it is there. One that goes is closed,
+ * and looked for again; one that asks for a reset is reset. Meanwhile the port is down.
  *
  * Lending: a driver that has read a frame with the CPU when transmit returns (an allowlist in
  * port_ethdev_driver.c) may be given segments that lie in guest memory. So may a device for which
@@ -10,7 +12,7 @@
  * All others get copies, in buffers of their own; so do flooded frames that a device may keep. A
  * device that cannot transmit several segments gets frames copied into one. Frames above the
  * device's MTU are dropped by name (too_big), as received ones are (oversize), and all while its
- * link is down or it is restarted (link_down).
+ * link is down or it does not run (link_down).
  *
  * Receive queues: one for each worker, or as many as key `rx-queues` says, if the device has them
  * and spreads frames over them, by RSS (a hash of IP, TCP and UDP; the redirection table is set) or
@@ -18,8 +20,9 @@
  * of them polled, or is refused.
  *
  * Ownership: the device belongs to its port (rte_eth_dev_owner); no two ports share one.
- * Threads: see port.h. Worker w transmits on queue w modulo n_txq, which is locked if there are
- * more workers than queues, or if it may hold loans. What blocks runs on the device helper thread.
+ * Threads: see port.h. Worker w transmits on queue w modulo
+ * those that the device has, which is locked if there are more workers than queues, or if it may
+ * hold loans. What blocks runs on the device helper thread, while no worker is in the device.
  * Limits: BASE_QUEUES_MAX queues in each direction.
  */
 #ifndef PORT_ETHDEV_H

@@ -12,7 +12,10 @@ struct rte_device;
 
 /* NULL, with *why in words: its frames are copied. */
 struct gmem_dma *ethdev_dma_open(struct rte_device *device, const char **why);
-/* The device holds no frame any more. NULL is allowed. May wait for the unmapping. */
+/*
+ * The device holds no frame any more. The helper unmaps before it runs any later job, such as one
+ * that closes the device. NULL is allowed.
+ */
 void ethdev_dma_close(struct gmem_dma *dma);
 
 #endif

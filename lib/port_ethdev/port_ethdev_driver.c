@@ -58,6 +58,7 @@ static const struct ethdev_driver drivers[] = {
 		.feeds_all_rx = true,
 		.stops_at_bad = true,
 		.soft_offloads = true,
+		.makes_interface = true,
 		.max_segs = 64 },
 	/* Copies into the kernel's ring. */
 	{ .name = "net_af_packet",

@@ -55,7 +55,7 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 	uint16_t n_good = 0;
 	uint64_t bytes = 0;
 
-	/* Acquire: pairs with the release in ethdev_start and of a restart. */
+	/* Acquire: pairs with the release in port_ethdev_life.c. */
 	if (unlikely(!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE)))
 		return 0;
 	if (ep->holds && queue == 0)
@@ -234,13 +234,6 @@ ethdev_send(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n)
 	struct taken t = { 0 };
 	struct burst b;
 
-	/* Acquire: as in ethdev_rx_burst. */
-	if (unlikely(!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE) ||
-		     !__atomic_load_n(&port->up, __ATOMIC_RELAXED))) {
-		rte_pktmbuf_free_bulk(pkts, n);
-		sw->drop[STATS_DROP_LINK_DOWN] += n;
-		return 0;
-	}
 	choose_lending(ep, &ep->txq[queue], &b);
 	prepare(ep, queue, pkts, n, &b);
 	if (ep->txq_shared)
@@ -265,8 +258,19 @@ uint16_t
 ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct ethdev_port *ep = (struct ethdev_port *)port;
-	uint32_t frame_max = __atomic_load_n(&ep->tx_frame_max, __ATOMIC_RELAXED);
+	uint32_t frame_max;
 
+	/*
+	 * Acquire: as in ethdev_rx_burst. Once seen, the device stays what it is until the burst is
+	 * over.
+	 */
+	if (unlikely(!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE) ||
+		     !__atomic_load_n(&port->up, __ATOMIC_RELAXED))) {
+		rte_pktmbuf_free_bulk(pkts, n);
+		stats_drop(port->stats, STATS_DROP_LINK_DOWN, n);
+		return 0;
+	}
+	frame_max = __atomic_load_n(&ep->tx_frame_max, __ATOMIC_RELAXED);
 	/* Also what the device does itself has to be put in its terms. */
 	if (unlikely(offload_any_unfit(pkts, n, 0, frame_max)))
 		return ethdev_tx_fit_slow(ep, pkts, n, frame_max);

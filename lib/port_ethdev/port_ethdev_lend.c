@@ -2,12 +2,9 @@
 /* On which terms a device is lent frames, and what happens when it does not give them back. */
 #include <string.h>
 
-#include <rte_errno.h>
-
 #include "gmem.h"
 #include "port_ethdev_dma.h"
 #include "port_ethdev_priv.h"
-#include "quiesce.h"
 
 /* Can the driver be made to free what its device has done? */
 static bool
@@ -17,10 +14,11 @@ driver_cleans(const struct ethdev_port *ep)
 }
 
 void
-ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device)
+ethdev_lend_choose(struct ethdev_port *ep)
 {
 	assert_control();
 	ep->no_lend = NULL;
+	ep->lend = ep->holds = ep->cleans = false;
 	if (ep->lend_mode == ETHDEV_LEND_NO) {
 		ep->no_lend = "as configured";
 	} else if (ep->driver->reads_by_cpu) {
@@ -36,7 +34,7 @@ ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device)
 		if (!ep->cleans && ep->lend_mode != ETHDEV_LEND_FORCE)
 			ep->no_lend = "the driver does not give frames back when asked to";
 		else
-			ep->dma = ethdev_dma_open(device, &ep->no_lend);
+			ep->dma = ethdev_dma_open(ep->rte_device, &ep->no_lend);
 		ep->holds = ep->dma != NULL;
 	}
 	if (ep->dma != NULL)
@@ -46,6 +44,19 @@ ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device)
 	ep->hold_period = rte_get_tsc_hz() / 1000000 * ETHDEV_HOLD_POLL_US;
 	if (ep->no_lend != NULL)
 		log_notice("port %s: frames of guests are copied: %s", ep->port.name, ep->no_lend);
+}
+
+/*
+ * The helper unmaps before it closes the device, whose IOMMU's mappings go with it: that job comes
+ * after these.
+ */
+void
+ethdev_lend_end(struct ethdev_port *ep)
+{
+	ethdev_holds_stopped(ep);
+	ethdev_dma_close(ep->dma);
+	ep->dma = NULL;
+	ep->holds = false;
 }
 
 void
@@ -71,66 +82,21 @@ ethdev_holds_stopped(struct ethdev_port *ep)
 		ethdev_hold_stopped(&ep->txq[q].hold);
 }
 
-/* Helper thread: to stop it makes the driver free all frames. */
-static void
-restart(struct helper_job *job)
-{
-	struct ethdev_port *ep = RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
-
-	ethdev_counters_read(&ep->counters, ep->dev_id);
-	ep->job_rc = rte_eth_dev_stop(ep->dev_id);
-	if (ep->job_rc == 0)
-		ep->job_rc = rte_eth_dev_start(ep->dev_id);
-	ethdev_counters_begin(&ep->counters, ep->dev_id);
-}
-
-static void
-restarted(struct helper_job *job)
-{
-	struct ethdev_port *ep = RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
-
-	ep->busy = false;
-	ep->n_restarts++;
-	ethdev_holds_stopped(ep);
-	if (ep->job_rc < 0) {
-		port_error(&ep->port, "the device does not start again: %s",
-			rte_strerror(-ep->job_rc));
-		return;
-	}
-	/* Release: pairs with the acquire of workers. */
-	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
-}
-
-/* No worker touches the device any more. */
-static void
-submit_restart(void *arg)
-{
-	struct ethdev_port *ep = arg;
-
-	ep->job.run = restart;
-	ep->job.done = restarted;
-	helper_submit(&ep->job);
-}
-
 void
 ethdev_watch(struct ethdev_port *ep)
 {
 	bool wanted = false;
 
 	assert_control();
-	if (ep->busy || !ep->holds)
+	if (!ep->holds)
 		return;
 	for (uint16_t q = 0; q < ep->n_txq; q++)
 		wanted |= __atomic_load_n(&ep->txq[q].hold.restart, __ATOMIC_RELAXED);
-	/* One that did not start again is tried again. */
-	if (!wanted && ep->running)
+	if (!wanted)
 		return;
-	if (ep->running)
-		port_error(&ep->port,
-			"frames of guests have been in its transmit queue for more than %u ms: "
-			"it is restarted, and gets copies until it drains in time",
-			ETHDEV_HOLD_MS);
-	ep->busy = true;
-	__atomic_store_n(&ep->running, false, __ATOMIC_RELEASE);
-	quiesce_defer(submit_restart, ep);
+	port_error(&ep->port,
+		"frames of guests have been in its transmit queue for more than %u ms: "
+		"it is restarted, and gets copies until it drains in time",
+		ETHDEV_HOLD_MS);
+	ethdev_life_restart(ep);
 }

@@ -8,7 +8,6 @@
 
 #include "gmem.h"
 #include "port_ethdev_unit.h"
-#include "quiesce.h"
 
 #define GUEST_BYTES 65536
 
@@ -52,6 +51,7 @@ static void
 close_holding(struct ethdev_port *ep)
 {
 	gmem_dma_close(ep->dma);
+	helper_wait();
 	ep->dma = NULL;
 	ep->driver = ethdev_driver_find("net_ring");
 	unit_close(&ep->port);
@@ -190,21 +190,20 @@ a_queue_that_does_not_move_gets_copies_until_the_device_restarted(void **state)
 	unit_send(&ep->port, frame_of(gen, 0, 1000));
 	ethdev_hold_poll_slow(ep, rte_rdtsc());
 	ethdev_watch(ep);
-	assert_false(ep->busy);
+	assert_int_equal(ep->state, ETHDEV_RUNNING);
 	ethdev_hold_poll_slow(ep, rte_rdtsc() + 2 * ep->hold_limit);
 	unit_send(&ep->port, frame_of(gen, 0, 1000));
 	assert_int_equal(sum_of(ep).tx_copied, 1);
 	assert_int_equal(sum_of(ep).tx_loaned, 1);
 
 	ethdev_watch(ep);
-	assert_true(ep->busy);
+	assert_int_equal(ep->state, ETHDEV_RESTARTING);
 	assert_false(ep->port.ops->stopped(&ep->port));
 	/* Nobody but the helper uses the device meanwhile. */
 	assert_int_equal(unit_send(&ep->port, frame_of(gen, 0, 1000)), 0);
 	assert_int_equal(unit_drops(&ep->port, STATS_DROP_LINK_DOWN), 1);
-	assert_int_equal(quiesce_poll(), 0);
-	helper_wait();
-	assert_false(ep->busy);
+	unit_settle();
+	assert_int_equal(ep->state, ETHDEV_RUNNING);
 	assert_int_equal(ep->n_restarts, 1);
 	/* This device is none that frees what it holds. */
 	device_does(ep, 2);
@@ -238,22 +237,6 @@ what_a_full_queue_refuses_is_not_watched(void **state)
 	close_holding(ep);
 }
 
-static int
-setup(void **state)
-{
-	if (unit_setup(state) != 0 || quiesce_init(0) != 0)
-		return -1;
-	return helper_start(NULL);
-}
-
-static int
-teardown(void **state)
-{
-	helper_stop();
-	quiesce_fini();
-	return unit_teardown(state);
-}
-
 int
 main(void)
 {
@@ -266,5 +249,5 @@ main(void)
 		cmocka_unit_test(a_queue_that_does_not_move_gets_copies_until_the_device_restarted),
 		cmocka_unit_test(what_a_full_queue_refuses_is_not_watched),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
 }

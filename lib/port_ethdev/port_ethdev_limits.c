@@ -58,6 +58,5 @@ ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 		return -EINVAL;
 	}
 	ep->caps = ethdev_caps(conf->txmode.offloads);
-	ep->if_index = info->if_index;
 	return ep->driver->check != NULL ? ep->driver->check(ep->device, ep->mtu, err) : 0;
 }

@@ -46,6 +46,8 @@ struct ethdev_driver {
 	bool soft_offloads;
 	/* A frame takes one descriptor, however many mbufs: large ones could use up the pools. */
 	bool frame_per_desc;
+	/* It makes the kernel's interface itself, which works wherever that was moved. */
+	bool makes_interface;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
 	bool any_segs;	   /* as many as there are, though it does not offer MULTI_SEGS */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
@@ -62,22 +64,45 @@ struct ethdev_txq {
 
 enum ethdev_lend { ETHDEV_LEND_AUTO, ETHDEV_LEND_FORCE, ETHDEV_LEND_NO }; /* key `lend` */
 
+/*
+ * A port's device comes and goes; see port_ethdev_life.c. While one of the states from OPENING on
+ * lasts, the device is the helper's: control does not ask it, and workers are not in it.
+ */
+enum ethdev_state {
+	ETHDEV_STOPPED, /* not started, or stopped for good: no device */
+	ETHDEV_ABSENT,	/* no device; it is looked for */
+	ETHDEV_RUNNING,
+	ETHDEV_OPENING,
+	ETHDEV_RESTARTING, /* stopped and started, to make it give all frames back */
+	ETHDEV_RESETTING,  /* it asked for it */
+	ETHDEV_CLOSING,
+};
+
+/* What can be told of a device from outside, without DPDK; compared as bytes. */
+struct ethdev_sight {
+	bool there;
+	unsigned int if_index; /* of the interface that its arguments name; 0: none */
+	char driver[32];       /* the kernel's, of a PCI device; "" if none */
+};
+
 struct ethdev_port {
 	struct port port; /* first */
 
-	/* Read by workers, written before port_add. */
+	/* Read by workers; written by the helper while they are not in the device. */
 	const struct ethdev_driver *driver;
-	struct ethdev_txq *txq;	    /* n_txq */
-	struct rte_mempool *copies; /* for frames that may not be lent */
-	struct offload_pools pools; /* for frames to be changed */
-	uint64_t caps;		    /* OFFLOAD_* that the device does itself */
-	uint32_t rx_frame_max;	    /* bytes; what is longer was cut by the driver, or does not
-				       belong here */
+	uint64_t caps;	       /* OFFLOAD_* that the device does itself */
+	uint32_t rx_frame_max; /* bytes; what is longer was cut by the driver, or does not
+				   belong here */
 	uint16_t dev_id;
 	uint16_t max_segs;     /* of a transmitted frame */
 	uint16_t max_tso_segs; /* of one that the device will cut up */
 	uint16_t n_rxq, n_txq; /* in use; port.n_rxq and n_txq follow */
 	bool txq_shared;
+
+	/* Read by workers, written before port_add. */
+	struct ethdev_txq *txq;	    /* as many as the config asks for */
+	struct rte_mempool *copies; /* for frames that may not be lent */
+	struct offload_pools pools; /* for frames to be changed */
 
 	/* Read by workers, written before `running` is set. */
 	bool lend;			  /* guest memory may be transmitted from, mapped or not */
@@ -88,41 +113,107 @@ struct ethdev_port {
 
 	/* Written by control at any time, read by workers. */
 	uint32_t tx_frame_max; /* bytes of an untagged frame */
-	bool running;	       /* else nobody touches the device but who restarts it */
+	bool running;	       /* else workers keep out; also cleared by whoever sees it go */
 
 	/* The worker's that polls receive queue 0. */
 	uint64_t hold_next; /* TSC */
 
-	/* Control's. */
-	struct helper_job job; /* restarts the device */
-	int job_rc;	       /* the helper's while that runs */
-	bool busy;	       /* being restarted: the device may not be asked either */
+	/* Set by any thread (EAL's interrupts), cleared by control. */
+	bool gone;	  /* the device was taken away, or is asked back */
+	bool needs_reset; /* the device said so */
+
+	/* The helper's while the device is. */
+	struct rte_device *rte_device;
+	bool started;
+	int job_rc;
+	char job_err[PORT_ERROR_MAX];
+	char driver_name[32];
+	char bus_name[64];     /* of the device, for EAL's events */
+	uint32_t if_index;     /* of the kernel's interface behind a virtual device; 0: none */
+	int if_fd;	       /* the driver's, of the interface that it made; -1: none */
+	uint16_t mtu;	       /* the device's */
+	uint16_t n_rxd, n_txd; /* descriptors per queue */
+	char promiscuous[64];  /* "on", or why not */
+
+	/* Control's; those of the config do not change. */
+	enum ethdev_state state;
+	bool wanted;	       /* started, and not stopped */
+	bool tried;	       /* to open it, since it was started */
+	bool away;	       /* the interface was not found when last looked for */
+	struct helper_job job; /* of the life */
+	unsigned int n_ticks;
+	unsigned int wait_ticks, backoff_ticks; /* while ABSENT: until the next try */
+	struct ethdev_sight sight;		/* at the last try */
+	unsigned int n_opens, n_restarts, n_resets, n_losses;
 	struct helper_job poll_job;
 	bool polling;			 /* the helper has poll_job */
 	struct ethdev_counters counters; /* has a lock of its own */
-	unsigned int n_ticks, n_restarts;
 	enum ethdev_lend lend_mode;
 	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
 	struct event *timer;
 	const char *device; /* the config's devargs, copied */
-	char driver_name[32];
-	uint32_t if_index; /* of the kernel's interface behind the device; 0: none */
-	uint16_t mtu;
-	uint16_t n_rxq_wanted, n_workers;
-	uint16_t n_rxd, n_txd; /* descriptors per queue */
-	bool started;
-	bool away;	      /* the interface was not found when last looked for */
-	char promiscuous[64]; /* "on", or why not */
+	uint16_t n_workers, n_rxq_wanted, n_rxd_wanted, n_txd_wanted;
 };
 
+/* The port that a job of its life belongs to. */
+static inline struct ethdev_port *
+ethdev_of_job(struct helper_job *job)
+{
+	return RTE_PTR_SUB(job, offsetof(struct ethdev_port, job));
+}
+
+#define ETHDEV_TICK_MS 100
+#define ETHDEV_SECOND  (1000 / ETHDEV_TICK_MS) /* in ticks */
+
+/*
+ * Look for the device without touching it: false with err in words, one line, if there is none that
+ * could be opened. Control; does not block.
+ */
+bool ethdev_look(const char *devargs, struct ethdev_sight *sight, char err[PORT_ERROR_MAX]);
+/* Control: is a PCI device gone, or taken from the kernel's driver? In words, or NULL. */
+const char *ethdev_pci_loss(const struct rte_device *device);
 /*
  * Find the one device that devargs name, probing it if need be, and make it the port's. Returns 0
- * with the ethdev's id, or a negative errno with err in words and the device as it was.
+ * with the ethdev's id, or a negative errno with err in words and the device as it was. Helper.
  */
 int ethdev_probe(
 	const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX]);
-/* Close the (stopped) device and detach it from DPDK. */
+/* Close the (stopped) device and detach it from DPDK. Helper. */
 void ethdev_release(uint16_t dev_id);
+
+/*
+ * Life. Control: begin, end (true of ethdev_life_is_over later), and what the device needs. The
+ * timer calls ethdev_life_tick.
+ *
+ * Who has a job of its own for the helper may submit it while the device is RUNNING: it runs
+ * before the device is closed, and its port is not destroyed before it is reported.
+ */
+void ethdev_life_begin(struct ethdev_port *ep);
+void ethdev_life_end(struct ethdev_port *ep);
+void ethdev_life_restart(struct ethdev_port *ep);
+void ethdev_life_tick(struct ethdev_port *ep);
+const char *ethdev_life_name(enum ethdev_state state);
+
+/*
+ * Helper: from devargs to a started device, and its settings; 0, or a negative errno with
+ * err in words and no device.
+ */
+int ethdev_open(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
+/* All settings of a device that is stopped, also after a reset. */
+int ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
+/* Start it, and tell it what it forgets when it is stopped. */
+int ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
+/* Frames that it holds are freed. */
+void ethdev_stop_device(struct ethdev_port *ep);
+void ethdev_close_device(struct ethdev_port *ep);
+
+/* Helper: be told by EAL when the device goes or wants a reset. */
+int ethdev_events_register(struct ethdev_port *ep);
+void ethdev_events_unregister(struct ethdev_port *ep);
+/* Control: no event tells of some devices that they are gone. In words, or NULL. */
+const char *ethdev_find_loss(struct ethdev_port *ep);
+/* Helper: the fd by which the driver has made this interface; -1: not found. */
+int ethdev_find_tun(const char *interface);
 
 /* Queues that the config asks for, and memory is planned for; a device may have fewer. */
 uint16_t ethdev_rxq_wanted(const struct conf_section *cs, unsigned int n_workers);
@@ -188,7 +279,9 @@ ethdev_hold_poll(struct ethdev_port *ep)
 }
 
 /* Control: may the started device be lent frames, and on which terms? */
-void ethdev_lend_choose(struct ethdev_port *ep, struct rte_device *device);
+void ethdev_lend_choose(struct ethdev_port *ep);
+/* Control: it is stopped, and will be closed. */
+void ethdev_lend_end(struct ethdev_port *ep);
 /* Control: the device was stopped and has freed all it had. */
 void ethdev_holds_stopped(struct ethdev_port *ep);
 /* Control: restart the device if a queue of it does not give loans back. */
@@ -199,8 +292,10 @@ void ethdev_poll(struct ethdev_port *ep);
 /* Control: frames that the device missed are drops of the port. */
 void ethdev_count_missed(struct ethdev_port *ep);
 
-/* Read link state and MTU; tell port events of a link that went down. Control, once a second. */
+/* Read link state and MTU; tell port events of a link that went down. Control. */
 void ethdev_link_poll(struct ethdev_port *ep);
+/* Control: the link is up, or not. */
+void ethdev_link_set(struct ethdev_port *ep, bool up);
 
 /* Telemetry: port_ops. */
 void ethdev_status(struct port *port, struct rte_tel_data *dict);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From devargs to an ethdev that belongs to one port, and back. */
+/* From devargs to an ethdev that belongs to one port, and back; and why it cannot be had. */
 #include <net/if.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,16 +25,135 @@ explain_argument(const char *key, const char *value, void *err)
 	return 0;
 }
 
+/* A tap makes its interface, and so does virtio_user; only one that a tap mirrors must exist. */
+static void
+explain_arguments(const struct rte_devargs *da, char err[PORT_ERROR_MAX])
+{
+	struct rte_kvargs *kv = rte_kvargs_parse(da->args != NULL ? da->args : "", NULL);
+
+	if (kv == NULL)
+		return;
+	if (strncmp(da->name, "net_tap", strlen("net_tap")) == 0)
+		rte_kvargs_process(kv, "remote", explain_argument, err);
+	else if (strncmp(da->name, "net_virtio_user", strlen("net_virtio_user")) != 0)
+		rte_kvargs_process(kv, NULL, explain_argument, err);
+	rte_kvargs_free(kv);
+}
+
+static int
+take_interface(const char *key, const char *value, void *if_index)
+{
+	if (strstr(key, "iface") != NULL)
+		*(unsigned int *)if_index = if_nametoindex(value);
+	return 0;
+}
+
+static unsigned int
+named_interface(const struct rte_devargs *da)
+{
+	struct rte_kvargs *kv = rte_kvargs_parse(da->args != NULL ? da->args : "", NULL);
+	unsigned int if_index = 0;
+
+	if (kv != NULL)
+		rte_kvargs_process(kv, NULL, take_interface, &if_index);
+	rte_kvargs_free(kv);
+	return if_index;
+}
+
+static bool
+is_pci(const struct rte_bus *bus)
+{
+	return strcmp(rte_bus_name(bus), "pci") == 0;
+}
+
+/* Is there such a device? driver: the kernel's, "" if it has none. */
+static bool
+look_at_pci(const char *name, char *driver, size_t size)
+{
+	char path[128], link[128];
+
+	driver[0] = '\0';
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", name);
+	if (access(path, F_OK) != 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", name);
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+	if (n > 0) {
+		link[n] = '\0';
+		const char *slash = strrchr(link, '/');
+		snprintf(driver, size, "%.31s", slash != NULL ? slash + 1 : link);
+	}
+	return true;
+}
+
+const char *
+ethdev_pci_loss(const struct rte_device *device)
+{
+	char driver[32];
+
+	if (!is_pci(rte_dev_bus(device)))
+		return NULL;
+	if (!look_at_pci(rte_dev_name(device), driver, sizeof(driver)))
+		return "the device is gone";
+	return driver[0] == '\0' ? "the device was taken from the kernel's driver" : NULL;
+}
+
+/* 0, or err in words. */
+static int
+parse(struct rte_devargs *da, const char *devargs, char err[PORT_ERROR_MAX])
+{
+	int ret = rte_devargs_parse(da, devargs);
+
+	if (ret != 0) {
+		snprintf(err, PORT_ERROR_MAX,
+			"device %.128s: neither a PCI address nor the name of a driver in this "
+			"DPDK",
+			devargs);
+	} else if (da->bus == NULL) {
+		snprintf(err, PORT_ERROR_MAX, "device %.128s: names no device", devargs);
+		rte_devargs_reset(da);
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+bool
+ethdev_look(const char *devargs, struct ethdev_sight *sight, char err[PORT_ERROR_MAX])
+{
+	struct rte_devargs da;
+
+	memset(sight, 0, sizeof(*sight));
+	err[0] = '\0';
+	if (parse(&da, devargs, err) != 0)
+		return false;
+	if (is_pci(da.bus)) {
+		if (!look_at_pci(da.name, sight->driver, sizeof(sight->driver)))
+			snprintf(
+				err, PORT_ERROR_MAX, "device %s: there is no such device", da.name);
+		else if (sight->driver[0] == '\0')
+			snprintf(err, PORT_ERROR_MAX,
+				"device %s: the kernel has no driver for it: bind it to vfio-pci",
+				da.name);
+	} else {
+		explain_arguments(&da, err);
+		sight->if_index = named_interface(&da);
+	}
+	rte_devargs_reset(&da);
+	sight->there = err[0] == '\0';
+	return sight->there;
+}
+
 /* EAL leaves out PCI devices that are bound to none of the kernel's drivers for user space. */
 static void
 explain_missing(int ret, const struct rte_devargs *da, char err[PORT_ERROR_MAX])
 {
-	char path[128];
+	char driver[32];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", da->name);
-	if (strcmp(rte_bus_name(da->bus), "pci") == 0 && access(path, F_OK) == 0)
+	if (is_pci(da->bus) && look_at_pci(da->name, driver, sizeof(driver)) &&
+		strcmp(driver, "vfio-pci") != 0)
 		snprintf(err, PORT_ERROR_MAX,
-			"device %s: not bound to vfio-pci, or of no driver in this DPDK", da->name);
+			"device %s: bound to the kernel's driver %s, and not to vfio-pci", da->name,
+			driver);
 	else if (ret == -ENODEV)
 		snprintf(err, PORT_ERROR_MAX, "device %s: there is no such device", da->name);
 	else
@@ -49,23 +168,13 @@ explain_missing(int ret, const struct rte_devargs *da, char err[PORT_ERROR_MAX])
 static void
 explain_probe(int ret, const struct rte_devargs *da, char err[PORT_ERROR_MAX])
 {
-	const char *args = da->args != NULL ? da->args : "";
+	char why[PORT_ERROR_MAX] = "";
 
 	if (ret == -ENODEV || ret == -ENOTSUP) {
 		explain_missing(ret, da, err);
 		return;
 	}
-
-	char why[PORT_ERROR_MAX] = "";
-	struct rte_kvargs *kv = rte_kvargs_parse(args, NULL);
-	if (kv != NULL) {
-		/* A tap makes its interface; only the one it mirrors must exist. */
-		if (strncmp(da->name, "net_tap", strlen("net_tap")) == 0)
-			rte_kvargs_process(kv, "remote", explain_argument, why);
-		else
-			rte_kvargs_process(kv, NULL, explain_argument, why);
-		rte_kvargs_free(kv);
-	}
+	explain_arguments(da, why);
 	if (why[0] == '\0' && ret != -1)
 		snprintf(why, sizeof(why), "%s", rte_strerror(-ret));
 	snprintf(err, PORT_ERROR_MAX, "device %.64s: %.160s", da->name,
@@ -131,21 +240,10 @@ int
 ethdev_probe(const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX])
 {
 	struct rte_devargs da;
-	int ret = rte_devargs_parse(&da, devargs);
+	int ret = parse(&da, devargs, err);
 
-	if (ret != 0) {
-		snprintf(err, PORT_ERROR_MAX,
-			"device %.128s: neither a PCI address nor the name of a driver in this "
-			"DPDK",
-			devargs);
+	if (ret != 0)
 		return ret;
-	}
-	if (da.bus == NULL) {
-		snprintf(err, PORT_ERROR_MAX, "device %.128s: names no device", devargs);
-		ret = -EINVAL;
-		goto out;
-	}
-
 	/*
 	 * EAL may have probed it at its start, or another port: then it is not ours to remove.
 	 * rte_dev_probe does not always tell.

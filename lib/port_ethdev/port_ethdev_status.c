@@ -45,10 +45,6 @@ read_link(struct ethdev_port *ep, uint16_t *mtu)
 		return link.link_status == RTE_ETH_LINK_UP;
 
 	bool here = if_indextoname(ep->if_index, name) != NULL;
-	if (!here && !ep->away)
-		port_error(&ep->port, "its interface is not in this network namespace any more: "
-				      "moved, or deleted");
-	ep->away = !here;
 	if (!ep->driver->kernel_limits) {
 		/*
 		 * A tap that was moved to another network namespace works, but its driver asks here
@@ -63,20 +59,28 @@ read_link(struct ethdev_port *ep, uint16_t *mtu)
 }
 
 void
-ethdev_link_poll(struct ethdev_port *ep)
+ethdev_link_set(struct ethdev_port *ep, bool up)
 {
 	struct port *port = &ep->port;
-	uint16_t mtu = ep->mtu;
-	bool up = read_link(ep, &mtu);
 
 	assert_control();
-	__atomic_store_n(&ep->tx_frame_max, mtu + RTE_ETHER_HDR_LEN, __ATOMIC_RELAXED);
 	if (up == port->up)
 		return;
 	__atomic_store_n(&port->up, up, __ATOMIC_RELAXED);
 	log_notice("port %s: link %s", port->name, up ? "up" : "down");
 	if (!up)
 		port_went_down(port);
+}
+
+void
+ethdev_link_poll(struct ethdev_port *ep)
+{
+	uint16_t mtu = ep->mtu;
+	bool up = read_link(ep, &mtu);
+
+	assert_control();
+	__atomic_store_n(&ep->tx_frame_max, mtu + RTE_ETHER_HDR_LEN, __ATOMIC_RELAXED);
+	ethdev_link_set(ep, up);
 }
 
 static void
@@ -109,25 +113,37 @@ offloads_in_words(const struct ethdev_port *ep)
 	return ep->caps & OFFLOAD_CSUM ? "checksum" : "none";
 }
 
+static void
+add_device(const struct ethdev_port *ep, struct rte_tel_data *dict)
+{
+	struct rte_ether_addr mac = { 0 };
+	char words[RTE_ETHER_ADDR_FMT_SIZE];
+	bool running = ep->state == ETHDEV_RUNNING;
+
+	if (running)
+		rte_eth_macaddr_get(ep->dev_id, &mac);
+	rte_ether_format_addr(words, sizeof(words), &mac);
+	rte_tel_data_add_dict_string(dict, "driver", running ? ep->driver_name : "");
+	rte_tel_data_add_dict_string(dict, "mac", words);
+	base_tel_uint(dict, "mtu", running ? ep->tx_frame_max - RTE_ETHER_HDR_LEN : 0);
+	rte_tel_data_add_dict_string(dict, "promiscuous", running ? ep->promiscuous : "");
+	rte_tel_data_add_dict_string(dict, "offloads", running ? offloads_in_words(ep) : "none");
+}
+
 void
 ethdev_status(struct port *port, struct rte_tel_data *dict)
 {
 	struct ethdev_port *ep = (struct ethdev_port *)port;
-	struct rte_ether_addr mac = { 0 };
-	char words[RTE_ETHER_ADDR_FMT_SIZE];
 
 	assert_control();
-	if (!ep->busy)
-		rte_eth_macaddr_get(ep->dev_id, &mac);
-	rte_ether_format_addr(words, sizeof(words), &mac);
 	rte_tel_data_add_dict_string(dict, "device", ep->device);
-	rte_tel_data_add_dict_string(dict, "driver", ep->driver_name);
-	rte_tel_data_add_dict_string(dict, "mac", words);
-	base_tel_uint(dict, "mtu", ep->tx_frame_max - RTE_ETHER_HDR_LEN);
+	rte_tel_data_add_dict_string(dict, "state", ethdev_life_name(ep->state));
 	rte_tel_data_add_dict_string(dict, "link", port->up ? "up" : "down");
-	rte_tel_data_add_dict_string(dict, "promiscuous", ep->promiscuous);
+	add_device(ep, dict);
 	add_lending(ep, dict);
-	rte_tel_data_add_dict_string(dict, "offloads", offloads_in_words(ep));
+	base_tel_uint(dict, "opens", ep->n_opens);
+	base_tel_uint(dict, "losses", ep->n_losses);
+	base_tel_uint(dict, "resets", ep->n_resets);
 	ethdev_count_missed(ep);
 	ethdev_counters_status(&ep->counters, dict);
 }
@@ -136,9 +152,12 @@ void
 ethdev_queue_status(struct port *port, bool rx, uint16_t queue, struct port_queue_status *out)
 {
 	const struct ethdev_port *ep = (const struct ethdev_port *)port;
+	bool running = ep->state == ETHDEV_RUNNING;
 
 	*out = (struct port_queue_status){
-		.state = ep->started ? "running" : "stopped",
-		.size = rx ? ep->n_rxd : ep->n_txd,
+		.state = running ? "running" : "stopped",
+		.size = !running ? 0
+			: rx	 ? ep->n_rxd
+				 : ep->n_txd,
 	};
 }

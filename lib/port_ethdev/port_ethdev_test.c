@@ -91,7 +91,7 @@ each_worker_has_its_queue_if_the_device_has_enough(void **state)
 
 	snprintf(device, sizeof(device), "net_pcap0,tx_pcap=%s", path);
 	port = unit_open("dump", device);
-	assert_int_equal(port->n_txq, 1);
+	assert_int_equal(((struct ethdev_port *)port)->n_txq, 1);
 	assert_true(((struct ethdev_port *)port)->txq_shared);
 	base_worker_self = 2;
 	assert_int_equal(unit_send(port, unit_frame(60, 1)), 1);

@@ -8,6 +8,7 @@
 #include <rte_mempool.h>
 
 #include "port_ethdev_priv.h"
+#include "quiesce.h"
 #include "unit.h"
 
 #define UNIT_SNAPSHOT  128    /* private bytes of a frame with a loan */
@@ -62,22 +63,75 @@ unit_section(const char *name, const char *device, const char *more)
 	return conf_port(unit_conf, 0);
 }
 
-/* NULL with unit_err set if it cannot be made. mtu 0: none in the config */
-static inline struct port *
-unit_try_mtu(const char *name, const char *device, unsigned int mtu)
+/* What the loop of the app does: grace periods, and jobs that are done. */
+static inline void
+unit_settle(void)
 {
-	struct port *port = NULL;
+	unsigned int n_deferred;
+
+	do {
+		n_deferred = quiesce_poll();
+		helper_wait();
+	} while (n_deferred > 0);
+}
+
+static inline void
+unit_close(struct port *port)
+{
+	port->ops->stop(port);
+	for (int i = 0; i < 4; i++)
+		unit_settle();
+	assert_true(port->ops->stopped(port));
+	port_remove(port);
+	port->ops->destroy(port);
+	unit_pools_are_full();
+}
+
+/* A port that is started, and has had a look at its device. */
+static inline struct port *
+unit_start(const char *name, const char *device, const char *more)
+{
+	struct port *port;
+
+	assert_int_equal(port_ethdev_ops.create(
+				 unit_section(name, device, more), &unit_env, &port, unit_err),
+		0);
+	assert_int_equal(port_add(port), 0);
+	assert_int_equal(port->ops->start(port, unit_err), 0);
+	unit_settle();
+	assert_int_not_equal(port->ops->ready(port), 0);
+	unit_n_returned = 0;
+	return port;
+}
+
+static inline struct port *
+unit_start_mtu(const char *name, const char *device, unsigned int mtu)
+{
 	char more[256];
 	int len = snprintf(
 		more, sizeof(more), "rx-descriptors = 64\ntx-descriptors = 512\n%s", unit_more);
 
 	if (mtu > 0)
 		snprintf(more + len, sizeof(more) - len, "mtu = %u\n", mtu);
+	return unit_start(name, device, more);
+}
+
+/* NULL with unit_err set if the device cannot be had. mtu 0: none in the config */
+static inline struct port *
+unit_try_mtu(const char *name, const char *device, unsigned int mtu)
+{
+	struct port *port = unit_start_mtu(name, device, mtu);
+
 	unit_err[0] = '\0';
-	int ret = port_ethdev_ops.create(
-		unit_section(name, device, more), &unit_env, &port, unit_err);
-	assert_true((ret == 0) == (port != NULL));
-	return port;
+	if (port->ops->ready(port) > 0)
+		return port;
+	snprintf(unit_err, sizeof(unit_err), "%s", port->last_error);
+	assert_int_equal(((struct ethdev_port *)port)->state, ETHDEV_ABSENT);
+	port->ops->stop(port);
+	assert_true(port->ops->stopped(port));
+	port_remove(port);
+	port->ops->destroy(port);
+	return NULL;
 }
 
 static inline struct port *
@@ -86,7 +140,6 @@ unit_try(const char *name, const char *device)
 	return unit_try_mtu(name, device, 0);
 }
 
-/* A port that is started. */
 static inline struct port *
 unit_open_mtu(const char *name, const char *device, unsigned int mtu)
 {
@@ -94,10 +147,6 @@ unit_open_mtu(const char *name, const char *device, unsigned int mtu)
 
 	if (port == NULL)
 		fail_msg("%s: %s", device, unit_err);
-	assert_int_equal(port_add(port), 0);
-	if (port->ops->start(port, unit_err) != 0)
-		fail_msg("%s: %s", device, unit_err);
-	unit_n_returned = 0;
 	return port;
 }
 
@@ -105,16 +154,6 @@ static inline struct port *
 unit_open(const char *name, const char *device)
 {
 	return unit_open_mtu(name, device, 0);
-}
-
-static inline void
-unit_close(struct port *port)
-{
-	port->ops->stop(port);
-	assert_true(port->ops->stopped(port));
-	port_remove(port);
-	port->ops->destroy(port);
-	unit_pools_are_full();
 }
 
 static inline uint64_t
@@ -216,13 +255,17 @@ unit_setup(void **state)
 	if (unit_eal_init("0") != 0)
 		return -1;
 	unit_pools_create();
-	return 0;
+	if (quiesce_init(0) != 0)
+		return -1;
+	return helper_start(NULL);
 }
 
 static inline int
 unit_teardown(void **state)
 {
 	conf_free(unit_conf);
+	helper_stop();
+	quiesce_fini();
 	event_base_free(unit_env.base);
 	return rte_eal_cleanup();
 }

@@ -41,7 +41,7 @@
 	X(RING_BROKEN, "ring_broken", "the guest's receive queue is broken")                       \
 	X(TOO_BIG, "too_big", "does not fit the receiver's buffers or MTU")                        \
 	X(TOO_MANY_SEGMENTS, "too_many_segments", "would be cut into more than 128 segments")      \
-	X(LINK_DOWN, "link_down", "the device's link is down, or it is being restarted")           \
+	X(LINK_DOWN, "link_down", "the device's link is down, or there is no device that runs")    \
 	X(TX_FULL, "tx_full", "the device's transmit queue took no more")                          \
 	X(TX_REFUSED, "tx_refused", "the device's driver refused to do its offloads")              \
 	X(TX_NO_MBUF, "tx_no_mbuf", "no packet buffer for the copy that this port needs")

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port's device comes and goes, the port stays.
+ *
+ *              begin             found                  opened
+ *   STOPPED ---------> ABSENT ----------> OPENING* --------------> RUNNING
+ *      ^                ^ ^                  |                     | |  ^
+ *      |                | '------ failed ----'    stuck: RESTARTING* |  |
+ *      |      gone      |                         asked: RESETTING* -+--'
+ *      '---- CLOSING* --'<------ lost, failed, ended ----------------'
+ *
+ * *: calls that may block run on the helper thread. From RUNNING workers leave first: `running` is
+ * cleared, their queues are taken from them, and the helper begins when a grace period has passed.
+ * ABSENT looks each second for what can be seen from outside; a device that is seen and cannot be
+ * opened is tried again after 1 s, 2 s, up to 32 s, and at once when it looks different.
+ */
+#include <string.h>
+
+#include <event2/event.h>
+#include <rte_errno.h>
+
+#include "port_ethdev_priv.h"
+#include "quiesce.h"
+
+#define BACKOFF_MAX (32 * ETHDEV_SECOND)
+
+const char *
+ethdev_life_name(enum ethdev_state state)
+{
+	static const char *const names[] = {
+		[ETHDEV_STOPPED] = "stopped",
+		[ETHDEV_ABSENT] = "absent",
+		[ETHDEV_RUNNING] = "running",
+		[ETHDEV_OPENING] = "opening",
+		[ETHDEV_RESTARTING] = "restarting",
+		[ETHDEV_RESETTING] = "resetting",
+		[ETHDEV_CLOSING] = "closing",
+	};
+
+	return names[state];
+}
+
+static void
+submit(struct ethdev_port *ep, void (*run)(struct helper_job *), void (*done)(struct helper_job *))
+{
+	ep->job.run = run;
+	ep->job.done = done;
+	helper_submit(&ep->job);
+}
+
+/* The device that was looked for is not there, or no good: once in each set of words. */
+static void
+say(struct ethdev_port *ep, const char *err)
+{
+	if (strcmp(ep->port.last_error, err) != 0)
+		port_error(&ep->port, "%s", err);
+}
+
+static void
+become_absent(struct ethdev_port *ep)
+{
+	ep->state = ep->wanted ? ETHDEV_ABSENT : ETHDEV_STOPPED;
+	ep->wait_ticks = ETHDEV_SECOND;
+}
+
+/* -- to close it: stop, unmap, close */
+
+static void
+run_stop(struct helper_job *job)
+{
+	ethdev_stop_device(ethdev_of_job(job));
+}
+
+static void
+run_close(struct helper_job *job)
+{
+	ethdev_close_device(ethdev_of_job(job));
+}
+
+static void
+closed(struct helper_job *job)
+{
+	become_absent(ethdev_of_job(job));
+}
+
+static void
+stopped(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ethdev_lend_end(ep);
+	submit(ep, run_close, closed);
+}
+
+/* No worker is in it. */
+static void
+close_device(struct ethdev_port *ep)
+{
+	ep->state = ETHDEV_CLOSING;
+	ethdev_link_set(ep, false);
+	submit(ep, run_stop, stopped);
+}
+
+/* -- workers come and go */
+
+static void
+set_queues(struct ethdev_port *ep, bool active)
+{
+	for (uint16_t q = 0; q < ep->port.n_rxq; q++)
+		ep->port.rx_active[q] = active;
+	port_queues_changed(&ep->port);
+}
+
+/* The device is started, and nobody but control knows. */
+static void
+enter(struct ethdev_port *ep)
+{
+	ep->state = ETHDEV_RUNNING;
+	ethdev_queues_chosen(ep);
+	/* Release: pairs with the acquire of workers. */
+	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
+	set_queues(ep, true);
+	ethdev_link_poll(ep);
+}
+
+static void run_restart(struct helper_job *job);
+static void run_reset(struct helper_job *job);
+static void restarted(struct helper_job *job);
+static void was_reset(struct helper_job *job);
+
+/* No worker is in it any more. */
+static void
+on_left(void *arg)
+{
+	struct ethdev_port *ep = arg;
+
+	if (ep->state == ETHDEV_RESTARTING)
+		submit(ep, run_restart, restarted);
+	else if (ep->state == ETHDEV_RESETTING)
+		submit(ep, run_reset, was_reset);
+	else
+		submit(ep, run_stop, stopped);
+	/* Once more, for what was learned from frames that were on their way. */
+	if (ep->state != ETHDEV_RESTARTING)
+		port_went_down(&ep->port);
+}
+
+static void
+leave(struct ethdev_port *ep, enum ethdev_state next)
+{
+	assert(ep->state == ETHDEV_RUNNING);
+	ep->state = next;
+	__atomic_store_n(&ep->running, false, __ATOMIC_RELEASE);
+	set_queues(ep, false);
+	/* A restart takes milliseconds: what was learned there stays true. */
+	if (next != ETHDEV_RESTARTING)
+		ethdev_link_set(ep, false);
+	quiesce_defer(on_left, ep);
+}
+
+/* -- to restart and reset it */
+
+static void
+run_restart(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ethdev_stop_device(ep);
+	ep->job_rc = ethdev_start_device(ep, ep->job_err);
+}
+
+static void
+run_reset(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ethdev_stop_device(ep);
+	ep->job_rc = rte_eth_dev_reset(ep->dev_id);
+	if (ep->job_rc != 0) {
+		snprintf(ep->job_err, sizeof(ep->job_err), "the device cannot be reset: %s",
+			rte_strerror(-ep->job_rc));
+		return;
+	}
+	ep->job_rc = ethdev_configure(ep, ep->job_err);
+	if (ep->job_rc == 0)
+		ep->job_rc = ethdev_start_device(ep, ep->job_err);
+}
+
+/* It was stopped, and is started again, if job_rc says so. */
+static void
+go_on(struct ethdev_port *ep)
+{
+	ethdev_holds_stopped(ep);
+	if (ep->job_rc < 0)
+		say(ep, ep->job_err);
+	if (ep->job_rc < 0 || !ep->wanted)
+		close_device(ep);
+	else
+		enter(ep);
+}
+
+static void
+restarted(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ep->n_restarts++;
+	go_on(ep);
+}
+
+static void
+was_reset(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ep->n_resets++;
+	if (ep->job_rc == 0)
+		log_notice("port %s: the device was reset", ep->port.name);
+	go_on(ep);
+}
+
+void
+ethdev_life_restart(struct ethdev_port *ep)
+{
+	leave(ep, ETHDEV_RESTARTING);
+}
+
+/* -- to open it */
+
+static void
+run_open(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+
+	ep->job_rc = ethdev_open(ep, ep->job_err);
+}
+
+static void
+opened(struct helper_job *job)
+{
+	struct ethdev_port *ep = ethdev_of_job(job);
+	struct port *port = &ep->port;
+
+	ep->tried = true;
+	if (ep->job_rc < 0) {
+		become_absent(ep);
+		ep->wait_ticks = ep->backoff_ticks;
+		ep->backoff_ticks = RTE_MIN(2 * ep->backoff_ticks, BACKOFF_MAX);
+		say(ep, ep->job_err);
+		return;
+	}
+	if (!ep->wanted) {
+		close_device(ep);
+		return;
+	}
+	ep->n_opens++;
+	ep->backoff_ticks = ETHDEV_SECOND;
+	ep->away = false;
+	port->numa_node = rte_eth_dev_socket_id(ep->dev_id);
+	ethdev_lend_choose(ep);
+	log_notice("port %s: %s (%s), %u receive and %u transmit queues%s", port->name, ep->device,
+		ep->driver_name, ep->n_rxq, ep->n_txq, ep->txq_shared ? " shared by workers" : "");
+	if (strcmp(ep->promiscuous, "on") != 0)
+		port_error(port, "promiscuous mode %s; only frames to its own address will arrive",
+			ep->promiscuous);
+	enter(ep);
+}
+
+static void
+look_and_open(struct ethdev_port *ep)
+{
+	struct ethdev_sight sight;
+	char err[PORT_ERROR_MAX];
+
+	bool there = ethdev_look(ep->device, &sight, err);
+	bool changed = memcmp(&sight, &ep->sight, sizeof(sight)) != 0;
+	ep->sight = sight;
+	if (changed)
+		ep->backoff_ticks = ETHDEV_SECOND;
+	if (!there) {
+		ep->tried = true;
+		ep->wait_ticks = ETHDEV_SECOND;
+		say(ep, err);
+		return;
+	}
+	if (!changed && ep->wait_ticks > 0)
+		return;
+	ep->state = ETHDEV_OPENING;
+	__atomic_store_n(&ep->gone, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&ep->needs_reset, false, __ATOMIC_RELAXED);
+	submit(ep, run_open, opened);
+}
+
+/* -- what happens to it */
+
+static void
+lose(struct ethdev_port *ep, const char *why)
+{
+	ep->n_losses++;
+	port_error(&ep->port, "%s; the port waits for it to come back", why);
+	leave(ep, ETHDEV_CLOSING);
+}
+
+static void
+watch(struct ethdev_port *ep)
+{
+	const char *loss = ethdev_find_loss(ep);
+
+	if (loss != NULL) {
+		lose(ep, loss);
+		return;
+	}
+	if (__atomic_exchange_n(&ep->needs_reset, false, __ATOMIC_RELAXED)) {
+		port_error(&ep->port, "the device asks to be reset");
+		leave(ep, ETHDEV_RESETTING);
+		return;
+	}
+	/* Kernel interfaces are asked cheaply. */
+	if (ep->if_index != 0 || ep->n_ticks % ETHDEV_SECOND == 0)
+		ethdev_link_poll(ep);
+	if (ep->n_ticks % ETHDEV_SECOND == 0)
+		ethdev_poll(ep);
+	ethdev_watch(ep);
+}
+
+void
+ethdev_life_tick(struct ethdev_port *ep)
+{
+	assert_control();
+	ep->n_ticks++;
+	if (ep->state == ETHDEV_RUNNING) {
+		watch(ep);
+	} else if (ep->state == ETHDEV_ABSENT) {
+		if (ep->wait_ticks > 0)
+			ep->wait_ticks--;
+		if (ep->wait_ticks == 0 || ep->n_ticks % ETHDEV_SECOND == 0)
+			look_and_open(ep);
+	}
+}
+
+void
+ethdev_life_begin(struct ethdev_port *ep)
+{
+	assert_control();
+	ep->wanted = true;
+	ep->tried = false;
+	ep->state = ETHDEV_ABSENT;
+	ep->wait_ticks = 0;
+	ep->backoff_ticks = ETHDEV_SECOND;
+	memset(&ep->sight, 0, sizeof(ep->sight));
+	look_and_open(ep);
+}
+
+void
+ethdev_life_end(struct ethdev_port *ep)
+{
+	assert_control();
+	ep->wanted = false;
+	if (ep->state == ETHDEV_RUNNING)
+		leave(ep, ETHDEV_CLOSING);
+	else if (ep->state == ETHDEV_ABSENT)
+		ep->state = ETHDEV_STOPPED;
+}
