@@ -76,6 +76,25 @@ class Namespace:
                 request = struct.pack("16sQ16x", name.encode(), ctypes.addressof(value))
                 fcntl.ioctl(s, SIOCETHTOOL, request)
 
+    def echo_replies(self):
+        """That came so far."""
+        with self, open("/proc/thread-self/net/snmp") as f:
+            names, values = [line.split() for line in f if line.startswith("Icmp:")]
+        return int(values[names.index("InEchoReps")])
+
+    def ping(self, address, size=56, count=20, interval=0.01, seconds=10):
+        """All are answered. The kernel counts, however late a busy machine answers: ping itself
+        does not wait for the last one."""
+        want = self.echo_replies() + count
+        with self:
+            p = subprocess.run(["ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-M",
+                                "do", "-s", str(size), address], capture_output=True, text=True,
+                               timeout=30 + seconds)
+        end = time.monotonic() + seconds
+        while (n := self.echo_replies()) < want and time.monotonic() < end:
+            time.sleep(0.01)
+        assert n >= want, f"{want - n} of {count} answers never came: {p.stdout}{p.stderr}"
+
     def socket(self):
         with self:
             return socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -2,13 +2,11 @@
 """A Linux guest in QEMU, under software emulation, on a vhost-user port."""
 
 import os
-import re
-import socket
 
-from vstools.process import Process, cpus, wait_for
+from machine import SLOW, Machine
+from vstools.process import cpus, wait_for
 
 BOOT_SECONDS = 90  # three on a quiet machine
-SLOW = 60  # what a command may take that takes a second on a quiet machine
 
 # virtio-net's feature bits, as its properties are called in QEMU.
 FEATURE_BITS = {"csum": 0, "guest_csum": 1, "guest_tso4": 7, "guest_tso6": 8, "guest_ecn": 9,
@@ -17,11 +15,7 @@ FEATURE_BITS = {"csum": 0, "guest_csum": 1, "guest_tso4": 7, "guest_tso6": 8, "g
                 "in_order": 35, "queue_reset": 40}
 
 
-class CommandFailed(AssertionError):
-    """A command in the guest ended with another code than 0."""
-
-
-class Guest(Process):
+class Guest(Machine):
     """Boots and then does what sh() says. Commands run in busybox's shell, in /data, a tmpfs.
 
     nic: properties of virtio-net, {"packed": "on"}. listen: QEMU makes the socket and the
@@ -34,11 +28,6 @@ class Guest(Process):
         image = os.path.join(qemu.cache, "guest-image")
         self.mac, self.address = mac, address
         self.pairs = pairs
-        self.console_log = os.path.join(folder, f"{name}.console")
-        self.agent_path = os.path.join(folder, f"{name}.agent")
-        self.monitor_path = os.path.join(folder, f"{name}.monitor")
-        self.agent = None
-        self.n_commands = 0
         role = "server=on,wait=off" if listen else "server=off" + qemu.reconnect(retry)
         properties = {"mac": mac, "mq": "on" if pairs > 1 else "off", **(nic or {})}
         argv = qemu.command(folder) + [
@@ -49,11 +38,6 @@ class Guest(Process):
             "-netdev", f"vhost-user,id=n0,chardev=c0,queues={pairs}",
             "-device", f"virtio-net-pci,netdev=n0,{qemu.nic}"
             + "".join(f",{key}={value}" for key, value in properties.items()),
-            "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", f"file:{self.console_log}",
-            "-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off",
-            "-serial", "chardev:agent",
-            "-monitor", f"unix:{self.monitor_path},server=on,wait=off",
             "-kernel", os.path.join(image, "vmlinuz"),
             "-initrd", os.path.join(image, "initrd"),
             "-append", "console=ttyS0 quiet panic=-1"]
@@ -67,14 +51,7 @@ class Guest(Process):
     def wait_booted(self, mtu=1500):
         """Until its agent is there; then its network interface gets an address, and this MTU,
         or with None the one that the device has."""
-
-        def ready():
-            self.check_running()
-            return "agent: ready" in self.console()
-
-        wait_for(ready, BOOT_SECONDS, f"{self.name} to boot")
-        self.agent = socket.socket(socket.AF_UNIX)
-        self.agent.connect(self.agent_path)
+        self.wait_agent(BOOT_SECONDS)
         self.sh(f"ip addr add {self.address}/24 dev eth0 && "
                 f"ip link set eth0 {f'mtu {mtu}' if mtu else ''} up")
 
@@ -89,71 +66,6 @@ class Guest(Process):
         command = "ip link set eth0 down; poweroff -f"
         self.agent.sendall(f"{len(command)} {command}\n".encode())
         return self.wait(SLOW)
-
-    def kill(self):
-        if self.agent:
-            self.agent.close()
-            self.agent = None
-        super().kill()
-
-    # -- commands
-
-    def sh(self, command, seconds=SLOW, check=True):
-        """Its output. With check, CommandFailed when it fails; without, (code, output)."""
-        assert "\n" not in command
-        self.n_commands += 1
-        end = rb"agent: %d (\d+)\r?\n|agent: again\r?\n" % self.n_commands
-        try:
-            while True:
-                self.agent.sendall(f"{len(command)} {command}\n".encode())
-                output, match = self._read_until(end, seconds)
-                if match[1]:
-                    break
-        except TimeoutError as error:
-            raise TimeoutError(f"{self.name}: {command!r}: {error}") from None
-        output, code = output.decode(errors="replace"), int(match[1])
-        if not check:
-            return code, output
-        if code:
-            raise CommandFailed(f"{self.name}: {command!r} ended with {code}:\n{output}")
-        return output
-
-    def start(self, job, command):
-        """Run it in the background; `job` names it for result()."""
-        self.sh(f"rm -f {job}.code; {{ ( {command} ); echo $? >{job}.code; }} >{job}.out 2>&1 &")
-
-    def until(self, command, seconds=SLOW):
-        """Repeat a command until it succeeds."""
-        code, output = self.sh(f"for i in $(seq {seconds * 10}); do {command} && exit 0; "
-                               "usleep 100000; done; exit 1", seconds + SLOW, check=False)
-        if code:
-            raise TimeoutError(f"{self.name}: {command}: not after {seconds} s:\n{output}")
-
-    def result(self, job, seconds=SLOW, check=True):
-        """Wait for it to end; (code, output), or the output with check."""
-        self.until(f"[ -s {job}.code ]", seconds)
-        output = self.sh(f"cat {job}.out")
-        code = int(self.sh(f"cat {job}.code"))
-        if not check:
-            return code, output
-        if code:
-            raise CommandFailed(f"{self.name}: {job} ended with {code}:\n{output}")
-        return output
-
-    def _read_until(self, pattern, seconds):
-        """What comes before the pattern, and its match."""
-        data = b""
-        self.agent.settimeout(seconds)
-        while not (match := re.search(pattern, data)):
-            try:
-                more = self.agent.recv(65536)
-            except TimeoutError:
-                more = None
-            if not more:
-                self.check_running()
-                raise TimeoutError(f"no answer, only {data[-500:]!r}\n{self.console()[-2000:]}")
-            data += more
-        return data[:match.start()], match
 
     # -- its device
 
@@ -182,24 +94,3 @@ class Guest(Process):
     def wait_for_peer(self, peer, seconds=SLOW):
         self.sh(f"for i in $(seq {seconds}); do /usr/bin/ping -n -q -c 1 -W 1 {peer} && exit 0; done; "
                 "exit 1", seconds + SLOW)
-
-    def monitor(self, command):
-        """One command to QEMU's human monitor."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(SLOW)
-            s.connect(self.monitor_path)
-            data = b""
-            for text in (None, command):
-                if text is not None:
-                    s.sendall(text.encode() + b"\n")
-                    data = b""
-                while not data.endswith(b"(qemu) "):
-                    data += s.recv(65536)
-        return data.decode(errors="replace")
-
-    def console(self):
-        try:
-            with open(self.console_log, errors="replace") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""

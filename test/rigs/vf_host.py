@@ -3,18 +3,21 @@
 
 import os
 import shutil
-import socket
 import subprocess
 
-from vstools.process import Process, cpus, wait_for
+from machine import Machine
+from netns import Namespace
+from vstools.process import Process
 
+JOB_SECONDS = 300  # five on a quiet machine
 BOOT_SECONDS = 120  # seven on a quiet machine
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 # The drivers that the switch needs there, of DPDK's plugins.
-DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_null")
+DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_tap", "net_af_packet")
 SOURCES = ("test/functional", "test/rigs", "usertools/vstools")
-BINARIES = ("app/vhost-switch", "test/fakeguest/libfakeguest.so")
+BINARIES = ("app/vhost-switch", "test/fakeguest/libfakeguest.so", "test/fakeguest/station",
+            "test/rigs/libvf_lie.so")
 KERNEL = "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt hugepages=150"
 
 
@@ -68,65 +71,60 @@ def write_archive(build, folder, out):
     shutil.rmtree(root)
 
 
-class Host(Process):
-    """Boots and then does what sh() says. `qemu` is a command line's beginning, of a version
-    that emulates an igb (8.0 or later)."""
+class Host(Machine):
+    """`qemu` is a command line's beginning, of a version that emulates an igb (8.0 or later). Its
+    wire ends in a namespace of its own, `outside`, where iperf3 waits."""
 
     def __init__(self, qemu, image, build, folder):
-        self.console_log = os.path.join(folder, "host.console")
-        self.agent_path = os.path.join(folder, "host.agent")
-        self.agent = None
-        self.n_commands = 0
         initrd = os.path.join(folder, "host.initrd")
         shutil.copy(os.path.join(image, "initrd"), initrd)
         write_archive(build, folder, initrd)
-        argv = qemu + [
-            "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", 2, "-m", 1280,
-            "-device", "intel-iommu,intremap=on,caching-mode=on",
-            "-netdev", "hubport,id=n0,hubid=0", "-device", "pcie-root-port,id=rp0,slot=1",
-            "-device", "igb,netdev=n0,bus=rp0,mac=52:54:00:11:00:01",
-            "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", f"file:{self.console_log}",
-            "-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off",
-            "-serial", "chardev:agent",
-            "-kernel", os.path.join(image, "vmlinuz"), "-initrd", initrd, "-append", KERNEL]
-        super().__init__("host", argv, folder)
+        self.outside = Namespace()
+        with self.outside:
+            super().__init__("host", qemu + [
+                "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", 2,
+                "-m", 1280, "-device", "intel-iommu,intremap=on,caching-mode=on",
+                "-netdev", "tap,id=n0,ifname=outside,script=no,downscript=no",
+                "-device", "pcie-root-port,id=rp0,slot=1",
+                "-device", "igb,netdev=n0,bus=rp0,mac=52:54:00:11:00:01",
+                "-kernel", os.path.join(image, "vmlinuz"), "-initrd", initrd,
+                "-append", KERNEL], folder)
+            self.server = Process("iperf3", ["iperf3", "-s"], folder)
 
     def wait_booted(self):
-        def ready():
-            self.check_running()
-            return "agent: ready" in self.console()
+        self.wait_agent(BOOT_SECONDS)
+        self.outside.ip("link set outside up")
+        self.outside.ip("addr add 10.9.0.1/24 dev outside")
 
-        wait_for(ready, BOOT_SECONDS, "the host to boot")
-        self.agent = socket.socket(socket.AF_UNIX)
-        self.agent.connect(self.agent_path)
+    def kill(self):
+        self.server.kill()
+        super().kill()
+        self.outside.close()
 
-    def console(self):
-        try:
-            with open(self.console_log, errors="replace") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""
-
-    def sh(self, command, seconds):
-        """Run it; its output. AssertionError when it fails."""
-        self.n_commands += 1
-        self.agent.settimeout(seconds)
-        self.agent.sendall(command.encode() + b"\n")
-        out = b""
-        end = f"agent: {self.n_commands} "
-        while end not in out.decode(errors="replace") or not out.endswith(b"\n"):
-            more = self.agent.recv(65536)
-            assert more, f"the host is gone:\n{self.console()[-3000:]}"
-            out += more
-        text, code = out.decode(errors="replace").replace("\r", "").rsplit(end, 1)
-        assert code.strip() == "0", f"{command}: exit code {code.strip()}\n{text}"
-        return text
-
-    def job(self, name, seconds):
-        """A function of vf_job.py; then the kernel must not have seen a fault of the IOMMU."""
-        out = self.sh(f"python3 /vs/test/rigs/vf_job.py {name}", seconds)
-        faults = [line for line in self.sh("dmesg", 30).splitlines() if "DMAR: [" in line
-                  or "fault" in line.lower() and "DMAR" in line]
-        assert not faults, "\n".join(faults[-10:])
+    def job(self, name, **env):
+        """One of the functions in vf_*.py; its output. What it asks for is done meanwhile."""
+        words = "".join(f"{key}={value} " for key, value in env.items())
+        self.start("/tmp/job", f"{words}python3 /vs/test/rigs/vf_job.py {name}")
+        while True:
+            self.until("{ [ -e /tmp/question ] || [ -s /tmp/job.code ]; }", JOB_SECONDS)
+            question = self.sh("cat /tmp/question 2>/dev/null; rm -f /tmp/question").strip()
+            if not question:
+                break
+            self.answer(question)
+            self.sh("touch /tmp/answer")
+        out = self.result("/tmp/job")
+        faults = self.faults()
+        assert not faults, "\n".join([out, *faults[-10:]])
         return out
+
+    def answer(self, question):
+        kind, what = question.split(" ", 1)
+        if kind == "monitor":
+            self.monitor(what)
+        else:
+            self.outside.run(*what.split())
+
+    def faults(self):
+        """What the IOMMU refused since this was last asked for."""
+        lines = self.sh("dmesg -c").splitlines()
+        return [line for line in lines if "DMAR" in line and "fault" in line.lower()]
