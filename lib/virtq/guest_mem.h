@@ -75,12 +75,26 @@ guest_store_u64(void *p, uint64_t v)
  * libc, which chooses by the CPU it runs on.
  */
 typedef uint8_t guest_v16 __attribute__((vector_size(16), aligned(1), may_alias));
+#ifdef __AVX__
 typedef uint8_t guest_v32 __attribute__((vector_size(32), aligned(1), may_alias));
+#endif
 
 #define GUEST_COPY_INLINE 256
 
 #define guest_copy_as(type, dst, src, at)                                                          \
 	(*(type *)((uint8_t *)(dst) + (at)) = *(const type *)((const uint8_t *)(src) + (at)))
+
+static __rte_always_inline void
+guest_copy_32(void *dst, const void *src, uint32_t at)
+{
+#ifdef __AVX__
+	guest_copy_as(guest_v32, dst, src, at);
+#else
+	/* Compilers pass a vector that is wider than a register over the stack. */
+	guest_copy_as(guest_v16, dst, src, at);
+	guest_copy_as(guest_v16, dst, src, at + 16);
+#endif
+}
 
 static __rte_always_inline void
 guest_copy_tiny(void *dst, const void *src, uint32_t len)
@@ -104,14 +118,14 @@ guest_copy(void *dst, const void *src, uint32_t len)
 		memcpy(dst, src, len);
 	} else if (len > 32) {
 		for (uint32_t at = 0; at + 64 < len; at += 64) {
-			guest_copy_as(guest_v32, dst, src, at);
-			guest_copy_as(guest_v32, dst, src, at + 32);
+			guest_copy_32(dst, src, at);
+			guest_copy_32(dst, src, at + 32);
 		}
 		if (len >= 64)
-			guest_copy_as(guest_v32, dst, src, len - 64);
+			guest_copy_32(dst, src, len - 64);
 		else
-			guest_copy_as(guest_v32, dst, src, 0);
-		guest_copy_as(guest_v32, dst, src, len - 32);
+			guest_copy_32(dst, src, 0);
+		guest_copy_32(dst, src, len - 32);
 	} else if (len >= 16) {
 		guest_copy_as(guest_v16, dst, src, 0);
 		guest_copy_as(guest_v16, dst, src, len - 16);
