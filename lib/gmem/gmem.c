@@ -7,7 +7,7 @@
 static struct gmem_gen *
 gen_alloc(uint32_t n)
 {
-	struct gmem_gen *gen = calloc(1, sizeof(*gen) + n * sizeof(gen->regions[0]));
+	struct gmem_gen *gen = calloc(1, sizeof(*gen) + (n + 1) * sizeof(gen->regions[0]));
 
 	if (gen != NULL)
 		gen->refcnt = 1;
@@ -236,6 +236,19 @@ gmem_region_find_slow(const struct gmem_gen *gen, uint64_t gpa, uint32_t *hint)
 		return NULL;
 	*hint = lo - 1;
 	return &gen->regions[lo - 1];
+}
+
+uint8_t *
+gmem_whole_slow(
+	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region)
+{
+	uint32_t hint = 0;
+	const struct gmem_region *r = gmem_region_find_slow(gen, gpa, &hint);
+
+	if (r == NULL)
+		return NULL;
+	*region = r;
+	return len - 1 < r->size - (gpa - r->gpa) ? r->hva + (gpa - r->gpa) : NULL;
 }
 
 void *

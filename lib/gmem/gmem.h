@@ -57,7 +57,8 @@ struct gmem_region {
 struct gmem_gen {
 	uint32_t refcnt; /* control only */
 	uint32_t n_regions;
-	struct gmem_region regions[]; /* ascending gpa, none overlap */
+	/* Ascending gpa, none overlap; one more, behind the last, is empty. */
+	struct gmem_region regions[];
 };
 
 /*
@@ -130,6 +131,26 @@ found:;
 	uint64_t offset = gpa - r->gpa;
 	*contiguous = RTE_MIN(len, r->size - offset);
 	return r->hva + offset;
+}
+
+uint8_t *gmem_whole_slow(
+	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region);
+
+/*
+ * Translate a range that lies in one region, as nearly all do: NULL for others, which may be there
+ * all the same (gmem_range). *region is the caller's own memory; start with any of gen->regions.
+ */
+static inline uint8_t *
+gmem_whole(
+	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region)
+{
+	const struct gmem_region *r = *region;
+	uint64_t offset = gpa - r->gpa;
+
+	/* Of length 0, len - 1 is no less than any size. */
+	if (likely(offset < r->size && len - 1 < r->size - offset))
+		return r->hva + offset;
+	return gmem_whole_slow(gen, gpa, len, region);
 }
 
 /*

@@ -3,8 +3,7 @@
 
 #include "loan.h"
 
-/* Any thread: the last mbuf of a loan was freed. */
-static void
+void
 loan_done(void *addr, void *opaque)
 {
 	struct loan_slot *slot = opaque;
@@ -32,7 +31,7 @@ void
 loan_retire_slow(struct virtq *q)
 {
 	while (q->loan_tail != q->loan_head) {
-		struct loan_slot *slot = &q->slots[q->loan_tail & q->slot_mask];
+		struct loan_slot *slot = loan_slot(q, q->loan_tail);
 
 		/* Acquire: pairs with the release in loan_done; the buffer is read by nobody any
 		 * more. */
@@ -44,4 +43,7 @@ loan_retire_slow(struct virtq *q)
 		__atomic_store_n(&slot->view->n_loans, slot->view->n_loans - 1, __ATOMIC_RELEASE);
 		__atomic_store_n(&q->loan_tail, q->loan_tail + 1, __ATOMIC_RELAXED);
 	}
+	/* All are back: the slots used last, which are in the cache, are the next ones. */
+	if (q->loan_tail == q->loan_head)
+		q->loan_base = q->loan_head;
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "mbuf_batch.h"
+#include "loan.h"
 
 bool
-mbuf_stash_refill_slow(struct mbuf_stash *stash, uint32_t want)
+mbuf_stash_refill_slow(struct mbuf_stash *stash)
 {
-	mbuf_stash_fill(stash, want);
 	/* All or nothing is the mempool's rule; ours is to lose no frame while it has a buffer. */
+	mbuf_stash_fill(stash, stash->pool, BASE_BURST / 4);
 	if (unlikely(stash->n == 0))
-		mbuf_stash_fill(stash, 1);
+		mbuf_stash_fill(stash, stash->pool, 1);
 	return stash->n > 0;
 }
 
 #define BATCH 64
 
+/* Mbufs on their way back to one pool. */
 struct batch {
 	struct rte_mempool *pool;
 	uint32_t n;
@@ -37,6 +39,48 @@ batch_add(struct batch *batch, struct rte_mbuf *m)
 	batch->mbufs[batch->n++] = m;
 }
 
+/* Nobody else has m, nor what it points to, and it has n_segs segments. */
+static __rte_always_inline bool
+is_private(struct rte_mbuf *m, uint64_t n_segs)
+{
+	uint64_t rearm = *mbuf_rearm(m) & (MBUF_REARM_REFCNT | MBUF_REARM_NB_SEGS);
+
+	return rearm == (UINT64_C(1) << 16 | n_segs << 32) && RTE_MBUF_DIRECT(m);
+}
+
+/* A snapshot and its loan, and nothing else. false: it is something else. */
+static __rte_always_inline bool
+free_lent(struct rte_mbuf *m, struct batch *first, struct batch *rest)
+{
+	struct rte_mbuf *x;
+
+	if (unlikely(!is_private(m, 2)))
+		return false;
+	x = m->next;
+	if (unlikely(rte_mbuf_refcnt_read(x) != 1 || !loan_give_back(x)))
+		return false;
+	m->next = NULL;
+	m->nb_segs = 1;
+	batch_add(first, m);
+	batch_add(rest, x);
+	return true;
+}
+
+static void
+free_any(struct rte_mbuf *m, struct batch *first, struct batch *rest)
+{
+	struct batch *batch = first;
+
+	while (m != NULL) {
+		struct rte_mbuf *next = m->next;
+		m = rte_pktmbuf_prefree_seg(m);
+		if (m != NULL)
+			batch_add(batch, m);
+		batch = rest;
+		m = next;
+	}
+}
+
 void
 mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 {
@@ -45,24 +89,13 @@ mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 	first.pool = rest.pool = NULL;
 	first.n = rest.n = 0;
 	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i], *next;
+		struct rte_mbuf *m = pkts[i];
 
-		/* One private segment: nothing to reset; its second cache line stays cold. */
-		if (likely(m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m))) {
+		/* Nothing to reset; the second cache line stays cold. */
+		if (likely(is_private(m, 1)))
 			batch_add(&first, m);
-			continue;
-		}
-		next = m->next;
-		m = rte_pktmbuf_prefree_seg(m);
-		if (m != NULL)
-			batch_add(&first, m);
-		while (next != NULL) {
-			m = next;
-			next = m->next;
-			m = rte_pktmbuf_prefree_seg(m);
-			if (m != NULL)
-				batch_add(&rest, m);
-		}
+		else if (!free_lent(m, &first, &rest))
+			free_any(m, &first, &rest);
 	}
 	batch_flush(&first);
 	batch_flush(&rest);

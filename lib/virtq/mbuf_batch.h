@@ -10,17 +10,44 @@
 #include "base.h"
 
 /* data_off, refcnt, nb_segs and port as one word, as drivers write them. */
-typedef uint64_t __attribute__((may_alias)) mbuf_rearm_t;
+typedef uint64_t __attribute__((may_alias)) mbuf_word_t;
 static_assert(
 	offsetof(struct rte_mbuf, refcnt) == offsetof(struct rte_mbuf, data_off) + 2 &&
 		offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, data_off) + 4 &&
 		offsetof(struct rte_mbuf, port) == offsetof(struct rte_mbuf, data_off) + 6,
 	"the four are neighbours");
 
-static __rte_always_inline mbuf_rearm_t *
+static_assert(
+	offsetof(struct rte_mbuf, pkt_len) == offsetof(struct rte_mbuf, packet_type) + 4 &&
+		offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2 &&
+		offsetof(struct rte_mbuf, hash.rss) == offsetof(struct rte_mbuf, data_len) + 4,
+	"and so are these");
+
+#define MBUF_WORD(m, field) ((mbuf_word_t *)((uintptr_t)(m) + offsetof(struct rte_mbuf, field)))
+
+#define MBUF_REARM_REFCNT   (UINT64_C(0xffff) << 16)
+#define MBUF_REARM_NB_SEGS  (UINT64_C(0xffff) << 32)
+#define MBUF_REARM_DATA_OFF UINT64_C(0xffff)
+#define MBUF_REARM_ONE_SEG  (UINT64_C(1) << 32)
+
+static __rte_always_inline mbuf_word_t *
 mbuf_rearm(struct rte_mbuf *m)
 {
-	return (mbuf_rearm_t *)((uintptr_t)m + offsetof(struct rte_mbuf, data_off));
+	return MBUF_WORD(m, data_off);
+}
+
+/*
+ * A segment, as rte_pktmbuf_reset would leave it. The second cache line is not touched: an mbuf in
+ * a pool has next NULL, and tx_offload means nothing without ol_flags.
+ */
+static __rte_always_inline void
+mbuf_init(
+	struct rte_mbuf *m, uint64_t rearm, uint64_t ol_flags, uint32_t pkt_len, uint16_t data_len)
+{
+	*mbuf_rearm(m) = rearm;
+	m->ol_flags = ol_flags;
+	*MBUF_WORD(m, packet_type) = (uint64_t)pkt_len << 32;
+	*MBUF_WORD(m, data_len) = data_len; /* vlan_tci and hash.rss are 0 */
 }
 
 /* Raw mbufs of one pool: refcnt 1, nb_segs 1 and next NULL, as every mbuf in a pool has. */
@@ -32,22 +59,27 @@ struct mbuf_stash {
 
 /* Try to have `want` (at most BASE_BURST) in an empty stash. */
 static __rte_always_inline void
-mbuf_stash_fill(struct mbuf_stash *stash, uint32_t want)
+mbuf_stash_fill(struct mbuf_stash *stash, struct rte_mempool *pool, uint32_t want)
 {
-	if (likely(rte_mempool_get_bulk(stash->pool, (void **)stash->mbufs, want) == 0))
+	stash->pool = pool;
+	stash->n = 0;
+	if (want > 0 && likely(rte_mempool_get_bulk(pool, (void **)stash->mbufs, want) == 0))
 		stash->n = want;
 }
 
-/* The stash ran out: up to `want` more. false: the pool is empty. */
-bool mbuf_stash_refill_slow(struct mbuf_stash *stash, uint32_t want);
+/* The stash ran out. false: the pool is empty. */
+bool mbuf_stash_refill_slow(struct mbuf_stash *stash);
 
-/* One mbuf, or NULL when the pool is empty. want: how many the burst may still need, this one
- * included. */
-static __rte_always_inline struct rte_mbuf *
-mbuf_stash_take(struct mbuf_stash *stash, uint32_t want)
+/* Is there one to take? */
+static __rte_always_inline bool
+mbuf_stash_ready(struct mbuf_stash *stash)
 {
-	if (unlikely(stash->n == 0) && !mbuf_stash_refill_slow(stash, want))
-		return NULL;
+	return likely(stash->n > 0) || mbuf_stash_refill_slow(stash);
+}
+
+static __rte_always_inline struct rte_mbuf *
+mbuf_stash_take(struct mbuf_stash *stash)
+{
 	return stash->mbufs[--stash->n];
 }
 
@@ -59,9 +91,8 @@ mbuf_stash_return(struct mbuf_stash *stash)
 }
 
 /*
- * Free n chains. Like rte_pktmbuf_free_bulk, but with a batch for first segments and one for the
- * others: a snapshot and its loan come from two pools, and one batch would be flushed for each
- * segment.
+ * Free n chains (at most BASE_BURST). Like rte_pktmbuf_free_bulk, but quick about what the pull
+ * makes: single segments; snapshots and loans, whose segments come from two pools.
  */
 void mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n);
 

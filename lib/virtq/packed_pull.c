@@ -16,7 +16,7 @@ take_chain_slow(struct virtq *q, const struct virtq_view *view, uint32_t pos, ui
 	fault = packed_chain_walk(&rules, pos, room, d, &take->chain, &last, &n_ring);
 	if (fault != VIRTQ_FAULT_NONE)
 		return fault;
-	walk_end(take, &take->taken[i]);
+	walk_end(take, i);
 	/* 2.8.6: the last descriptor has the id of the buffer. */
 	q->chains[pos] = (struct packed_chain){ desc_tag(last), n_ring };
 	return VIRTQ_FAULT_NONE;
@@ -31,11 +31,12 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	uint16_t *end, enum virtq_fault *fault)
 {
 	const struct chain_rules rules = pull_rules(q, view, true);
+	const uint32_t long_min = q->copy_max + q->hdr_len + 1;
+	const struct gmem_region *region = &view->gen->regions[q->hint];
 	struct packed_at at = packed_at(q->next_avail);
-	uint32_t hint = q->hint, room = packed_room(q), i;
+	uint32_t room = packed_room(q), i;
 
-	take->walks = 0;
-	take->walked = false;
+	take_start(take);
 	for (i = 0; i < n; i++) {
 		struct taken *t = &take->taken[i];
 		uint32_t n_ring = 1;
@@ -49,7 +50,8 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 			*fault = VIRTQ_FAULT_AVAIL_INDEX;
 			break;
 		}
-		if (likely(take_single(&rules, d, t, &hint))) {
+		if (likely(take_single(&rules, d, t, &region))) {
+			take->n_long += desc_len(d) >= long_min;
 			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
 		} else if (desc_flags(d) & DESC_F_NEXT) {
 			if (unlikely(!walk_begin(q, take)))
@@ -60,7 +62,7 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 			n_ring = q->chains[at.pos].n_ring;
 		} else {
 			if (desc_flags(d) & DESC_F_INDIRECT)
-				chain_table_prefetch(&rules, d, &hint);
+				chain_table_prefetch(&rules, d, &q->hint);
 			take->first[i] = d;
 			take->walks |= UINT32_C(1) << i;
 			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
@@ -68,7 +70,7 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 		packed_step(&at, n_ring, q->size);
 		room -= n_ring;
 	}
-	q->hint = hint;
+	q->hint = region - view->gen->regions;
 	*end = packed_place(at);
 	return i;
 }

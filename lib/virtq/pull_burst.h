@@ -12,23 +12,28 @@
 
 #include "pull_frame.h"
 
-/* A chain that was taken, header and frame. */
+/* A chain that was taken, header and frame, which lie here in one piece. */
 struct taken {
-	union {
-		uint8_t *data;		/* n_segs == 1: where it lies */
-		struct chain_seg *segs; /* else its pieces, in the queue's scratch */
-	};
-	uint32_t len;	 /* LEN_CUT: longer than any frame */
-	uint32_t n_segs; /* 0: not walked yet, or empty */
+	uint8_t *data;
+	uint32_t len; /* 0: it is to be walked, or in `pieces` */
+};
+
+/* Or in some, in the queue's scratch. */
+struct pieces {
+	struct chain_seg *segs;
+	uint32_t n_segs;
+	uint32_t len; /* LEN_CUT: longer than any frame */
 };
 #define LEN_CUT UINT32_MAX
 
 /* A burst between its passes. */
 struct take {
 	struct taken taken[BASE_BURST];
+	struct pieces pieces[BASE_BURST];
 	struct desc first[BASE_BURST]; /* of those that are to be walked */
 	uint16_t places[BASE_BURST];   /* packed: where they begin */
 	uint32_t walks;		       /* bit i: chain i is to be walked */
+	uint32_t n_long;	       /* frames in one piece that are longer than copy_max */
 	bool walked;		       /* chain is in use */
 	struct chain chain; /* scratch of the burst; `segs` is where the free part begins */
 };
@@ -48,22 +53,30 @@ pull_rules(const struct virtq *q, const struct virtq_view *view, const bool pack
 	return rules;
 }
 
+static __rte_always_inline void
+take_start(struct take *take)
+{
+	take->walks = 0;
+	take->n_long = 0;
+	take->walked = false;
+}
+
 /* First pass: a chain of one descriptor, if that is what it is. Prefetches. */
 static __rte_always_inline bool
-take_single(const struct chain_rules *rules, struct desc d, struct taken *t, uint32_t *hint)
+take_single(const struct chain_rules *rules, struct desc d, struct taken *t,
+	const struct gmem_region **region)
 {
-	uint64_t contiguous;
+	uint8_t *data;
 
-	t->len = desc_len(d);
-	t->n_segs = 0;
+	t->len = 0;
 	if (unlikely((desc_flags(d) & DESC_F_SHAPE) != 0))
 		return false;
-	t->data = gmem_range(rules->gen, d.addr, t->len, &contiguous, hint);
-	if (unlikely(t->data == NULL || contiguous != t->len))
+	data = gmem_whole(rules->gen, d.addr, desc_len(d), region);
+	if (unlikely(data == NULL))
 		return false;
-	rte_prefetch0(t->data);
-	rte_prefetch0(t->data + RTE_CACHE_LINE_SIZE);
-	t->n_segs = 1;
+	rte_prefetch0(data);
+	rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
+	*t = (struct taken){ data, desc_len(d) };
 	return true;
 }
 
@@ -86,18 +99,16 @@ walk_begin(struct virtq *q, struct take *take)
 	       chain->n_descs <= VIRTQ_BURST_DESCS;
 }
 
+/* Of the i-th chain. */
 static __rte_always_inline void
-walk_end(struct take *take, struct taken *t)
+walk_end(struct take *take, uint32_t i)
 {
 	struct chain *chain = &take->chain;
 
-	t->len = unlikely(chain->cut) ? LEN_CUT : chain->len;
-	t->n_segs = chain->n_segs;
-	t->segs = chain->segs;
+	take->pieces[i] = (struct pieces){ chain->segs, chain->n_segs,
+		unlikely(chain->cut) ? LEN_CUT : chain->len };
 	for (uint32_t s = 0; s < RTE_MIN(chain->n_segs, 2U); s++)
 		rte_prefetch0(chain->segs[s].data);
-	if (t->n_segs == 1)
-		t->data = chain->segs[0].data;
 	chain->segs += chain->n_segs;
 }
 
@@ -136,22 +147,43 @@ walk_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 			n = i;
 			break;
 		}
-		walk_end(take, &take->taken[i]);
+		walk_end(take, i);
 	}
 	if (take->walked)
 		q->hint = take->chain.hint;
 	return n;
 }
 
-/* hdr_len is a constant in each caller. */
-static __rte_always_inline struct rte_mbuf *
-pull_one(struct pull *p, const struct taken *t, uint16_t avail_idx, const uint32_t hdr_len)
+/* The i-th chain is in pieces, or not of the length of a frame. */
+static __rte_noinline struct rte_mbuf *
+pull_odd(struct pull *p, const struct take *take, uint32_t i, uint16_t avail_idx,
+	enum virtq_fault *fault)
 {
-	if (unlikely(t->n_segs != 1))
-		return pull_scattered(p, t->segs, t->n_segs, t->len, avail_idx);
+	const struct taken *t = &take->taken[i];
+	struct chain_seg seg = { t->data, t->len };
+	struct pieces pieces = t->len > 0 ? (struct pieces){ &seg, 1, t->len } : take->pieces[i];
 
-	struct chain_seg seg = { t->data + hdr_len, t->len - hdr_len };
-	return pull_frame(p, nethdr_load(t->data), &seg, 1, seg.len, avail_idx);
+	if (likely(pieces.len >= p->q->hdr_len))
+		return pull_any(p, pieces.segs, pieces.n_segs, pieces.len, avail_idx);
+	*fault = VIRTQ_FAULT_SHORT_HEADER;
+	return NULL;
+}
+
+/* The usual chain: a frame in one piece behind its header, of a length that fits. */
+static __rte_always_inline struct rte_mbuf *
+pull_one(struct pull *p, struct nethdr hdr, uint8_t *data, uint32_t len, uint16_t avail_idx)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(!nethdr_is_plain(hdr)))
+		return pull_offload(p, hdr, data, len, avail_idx);
+	if (len <= p->q->copy_max)
+		m = pull_copy(p, data, len);
+	else
+		m = pull_loan(p, data, len, avail_idx);
+	if (likely(m != NULL))
+		p->bytes += len;
+	return m;
 }
 
 /*
@@ -168,18 +200,25 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct take *take, uint32_
 
 	if (unlikely(take->walks != 0))
 		n = walk_burst(q, view, n, take, fault, packed);
-	pull_start(&p, q, view, n);
+	pull_start(&p, q, view, n, take->n_long);
 	for (i = 0; i < n; i++) {
 		const struct taken *t = &take->taken[i];
+		uint16_t avail_idx = packed ? take->places[i] : q->next_avail + i;
+		uint32_t len = t->len - hdr_len;
+		uint8_t *data = t->data + hdr_len;
+		struct rte_mbuf *m;
 
-		if (unlikely(t->len < hdr_len)) {
-			/* Comes before one that a pass above met. */
-			*fault = VIRTQ_FAULT_SHORT_HEADER;
-			break;
+		if (unlikely(!pull_length_fits(len))) {
+			enum virtq_fault one = VIRTQ_FAULT_NONE;
+			m = pull_odd(&p, take, i, avail_idx, &one);
+			if (unlikely(one != VIRTQ_FAULT_NONE)) {
+				/* Comes before one that a pass above met. */
+				*fault = one;
+				break;
+			}
+		} else {
+			m = pull_one(&p, nethdr_load(t->data), data, len, avail_idx);
 		}
-		p.n_left = n - i;
-		struct rte_mbuf *m =
-			pull_one(&p, t, packed ? take->places[i] : q->next_avail + i, hdr_len);
 		if (likely(m != NULL))
 			pkts[n_out++] = m;
 	}

@@ -25,20 +25,6 @@ cursor_read(struct cursor *c, uint8_t *dst, uint32_t len)
 	}
 }
 
-void
-pull_gather_slow(uint8_t *dst, const struct chain_seg *segs, uint32_t len)
-{
-	struct cursor c = { segs, 0 };
-
-	cursor_read(&c, dst, len);
-}
-
-void
-pull_drop_length_slow(struct pull *p, uint32_t len)
-{
-	stats_drop(p->q->stats, len < VIRTQ_FRAME_MIN ? STATS_DROP_RUNT : STATS_DROP_OVERSIZE, 1);
-}
-
 struct rte_mbuf *
 pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 {
@@ -55,7 +41,7 @@ pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 			return NULL;
 		}
 		uint32_t part = RTE_MIN(left, (uint32_t)(m->buf_len - RTE_PKTMBUF_HEADROOM));
-		pull_mbuf_init(q, m, part, part);
+		mbuf_init(m, q->rearm, 0, part, part);
 		cursor_read(&c, rte_pktmbuf_mtod(m, uint8_t *), part);
 		left -= part;
 		if (first == NULL) {
@@ -73,65 +59,61 @@ pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 /* What is lent of one piece fits the 16 bits of data_len. */
 static_assert(VIRTQ_FRAME_MAX - VIRTQ_SNAPSHOT <= UINT16_MAX, "one mbuf per piece");
 
-/* One of n external mbufs for each piece from c on, linked; returns the first. */
-static inline struct rte_mbuf *
-attach(const struct virtq *q, struct loan_slot *slot, struct cursor c, struct rte_mbuf **ext,
-	uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = ext[i];
-		uint16_t len = c.seg->len - c.off;
-		uint8_t *data = c.seg->data + c.off;
-
-		pull_mbuf_init(q, m, len, len);
-		rte_pktmbuf_attach_extbuf(m, data, (rte_iova_t)(uintptr_t)data, len, &slot->shinfo);
-		m->data_len = len;
-		if (i + 1 < n)
-			m->next = ext[i + 1];
-		c.seg++;
-		c.off = 0;
-	}
-	return ext[0];
-}
-
 struct rte_mbuf *
-pull_loan(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
+pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
 	uint16_t avail_idx)
 {
 	struct virtq *q = p->q;
-	struct rte_mbuf *m, *ext[VIRTQ_SEGS_MAX];
 	struct cursor c = { segs, 0 };
+	struct rte_mbuf *m, *ext[VIRTQ_SEGS_MAX];
 
 	cursor_read(&c, NULL, VIRTQ_SNAPSHOT);
 	uint32_t n_ext = n_segs - (uint32_t)(c.seg - segs);
-	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !loan_fits(q, n_ext)))
+	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !loan_fits(q, n_ext) ||
+		     !mbuf_stash_ready(&p->small) ||
+		     rte_mempool_get_bulk(q->pool_loan, (void **)ext, n_ext) < 0))
 		return pull_copy_slow(p, segs, len);
 
-	for (uint32_t i = 0; i < n_ext; i++) {
-		ext[i] = mbuf_stash_take(&p->loan, p->n_left);
-		if (unlikely(ext[i] == NULL)) {
-			if (i > 0)
-				rte_mempool_put_bulk(q->pool_loan, (void *const *)ext, i);
-			return pull_copy_slow(p, segs, len);
-		}
-	}
-	m = mbuf_stash_take(&p->small, p->n_left);
-	if (unlikely(m == NULL)) {
-		rte_mempool_put_bulk(q->pool_loan, (void *const *)ext, n_ext);
-		return pull_copy_slow(p, segs, len);
-	}
-	pull_mbuf_init(q, m, len, VIRTQ_SNAPSHOT);
-	pull_gather_slow((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM, segs, VIRTQ_SNAPSHOT);
+	m = mbuf_stash_take(&p->small);
+	mbuf_init(m, q->rearm + n_ext * MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
+	c = (struct cursor){ segs, 0 };
+	cursor_read(&c, pull_room(m), VIRTQ_SNAPSHOT);
 
 	struct loan_slot *slot = loan_take(q, p->view, avail_idx, n_ext);
-	m->next = attach(q, slot, c, ext, n_ext);
-	m->nb_segs = 1 + n_ext;
+	struct rte_mbuf *last = m;
+	for (uint32_t i = 0; i < n_ext; i++) {
+		pull_attach(q, slot, ext[i], c.seg->data + c.off, c.seg->len - c.off);
+		last = last->next = ext[i];
+		c = (struct cursor){ c.seg + 1, 0 };
+	}
 	p->n_loaned++;
 	return m;
 }
 
-struct rte_mbuf *
-pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
+/* A frame of a length that fits, whatever its header says. */
+static struct rte_mbuf *
+pull_bytes(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
+	uint16_t avail_idx)
+{
+	struct cursor c = { segs, 0 };
+	struct rte_mbuf *m;
+
+	if (n_segs == 1)
+		return len <= p->q->copy_max ? pull_copy(p, segs->data, len)
+					     : pull_loan(p, segs->data, len, avail_idx);
+	if (len > p->q->copy_max)
+		return pull_loan_slow(p, segs, n_segs, len, avail_idx);
+	if (unlikely(!mbuf_stash_ready(&p->small)))
+		return pull_copy_slow(p, segs, len);
+	m = mbuf_stash_take(&p->small);
+	cursor_read(&c, pull_room(m), len);
+	mbuf_init(m, p->q->rearm, 0, len, len);
+	return m;
+}
+
+/* The header is not plain: check what it asks for, note that on the mbuf. */
+static struct rte_mbuf *
+pull_checked(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
 	uint32_t len, uint16_t avail_idx)
 {
 	const struct virtq *q = p->q;
@@ -159,9 +141,35 @@ pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, ui
 	return NULL;
 }
 
+/* len bytes in the pieces, which followed the header hdr. */
+static struct rte_mbuf *
+pull_frame(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
+	uint32_t len, uint16_t avail_idx)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(!pull_length_fits(len))) {
+		stats_drop(p->q->stats,
+			len < VIRTQ_FRAME_MIN ? STATS_DROP_RUNT : STATS_DROP_OVERSIZE, 1);
+		return NULL;
+	}
+	if (likely(nethdr_is_plain(hdr)))
+		m = pull_bytes(p, segs, n_segs, len, avail_idx);
+	else
+		m = pull_checked(p, hdr, segs, n_segs, len, avail_idx);
+	if (likely(m != NULL))
+		p->bytes += len;
+	return m;
+}
+
 struct rte_mbuf *
-pull_scattered(
-	struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, uint16_t avail_idx)
+pull_offload(struct pull *p, struct nethdr hdr, uint8_t *data, uint32_t len, uint16_t avail_idx)
+{
+	return pull_frame(p, hdr, &(struct chain_seg){ data, len }, 1, len, avail_idx);
+}
+
+struct rte_mbuf *
+pull_any(struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, uint16_t avail_idx)
 {
 	const uint32_t hdr_len = p->q->hdr_len;
 	struct chain_seg *seg = segs;

@@ -14,7 +14,6 @@
 struct pull {
 	struct virtq *q;
 	struct virtq_view *view;
-	uint32_t n_left; /* frames of the burst not done yet, the current one included */
 	uint32_t n_loaned;
 	uint64_t bytes;
 	struct mbuf_stash small, loan;
@@ -23,39 +22,30 @@ struct pull {
 /* Frames that cannot be copied to pool_small or lent: into mbufs of pool_data. NULL: dropped,
  * counted. */
 struct rte_mbuf *pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len);
-/* Snapshot and loan; n_segs > 0, len > VIRTQ_SNAPSHOT. */
-struct rte_mbuf *pull_loan(struct pull *p, const struct chain_seg *segs, uint32_t n_segs,
+/* Snapshot and loan of a frame in pieces; n_segs > 0, len > VIRTQ_SNAPSHOT. */
+struct rte_mbuf *pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs,
 	uint32_t len, uint16_t avail_idx);
-/* len bytes out of the pieces, which hold them. */
-void pull_gather_slow(uint8_t *dst, const struct chain_seg *segs, uint32_t len);
-/* Too short or too long: counts. */
-void pull_drop_length_slow(struct pull *p, uint32_t len);
 /*
- * A frame of a length that fits, whose header is not plain: check what it asks for, note that on
- * the mbuf. NULL: dropped, counted.
+ * A frame of any kind: whatever its header asks for, header and frame scattered over pieces in any
+ * way, len bytes in all, not fewer than the header's. Its bytes are counted. The pieces are
+ * changed. NULL: dropped, counted.
  */
-struct rte_mbuf *pull_offload(struct pull *p, struct nethdr hdr, const struct chain_seg *segs,
-	uint32_t n_segs, uint32_t len, uint16_t avail_idx);
-/*
- * Header and frame scattered over pieces in any way, len bytes in all, not fewer than the header's.
- * The pieces are changed. Else as pull_frame.
- */
-struct rte_mbuf *pull_scattered(
+struct rte_mbuf *pull_any(
 	struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, uint16_t avail_idx);
+/* The same, in one piece, whose header, behind which data is, was read. */
+struct rte_mbuf *pull_offload(
+	struct pull *p, struct nethdr hdr, uint8_t *data, uint32_t len, uint16_t avail_idx);
 
+/* n frames, n_long of which are not to be copied. */
 static __rte_always_inline void
-pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n)
+pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n, uint32_t n_long)
 {
 	p->q = q;
 	p->view = view;
 	p->n_loaned = 0;
 	p->bytes = 0;
-	p->small.pool = q->pool_small;
-	p->small.n = 0;
-	p->loan.pool = q->pool_loan;
-	p->loan.n = 0;
-	if (likely(n > 0))
-		mbuf_stash_fill(&p->small, n);
+	mbuf_stash_fill(&p->small, q->pool_small, n);
+	mbuf_stash_fill(&p->loan, q->pool_loan, n_long);
 }
 
 static __rte_always_inline void
@@ -71,70 +61,62 @@ pull_end(struct pull *p, uint32_t n_out)
 	p->q->queue->bytes += p->bytes;
 }
 
-/*
- * The first segment, as rte_pktmbuf_reset would leave it. The second cache
- * line is not touched: an mbuf in a pool has next NULL, and tx_offload means nothing without
- * ol_flags.
- */
-static __rte_always_inline void
-pull_mbuf_init(const struct virtq *q, struct rte_mbuf *m, uint32_t pkt_len, uint16_t data_len)
-{
-	*mbuf_rearm(m) = q->rearm;
-	m->ol_flags = 0;
-	m->packet_type = 0;
-	m->pkt_len = pkt_len;
-	m->data_len = data_len;
-	m->vlan_tci = 0;
-	m->hash.rss = 0;
-}
-
 static __rte_always_inline bool
-pull_length_fits(struct pull *p, uint32_t len)
+pull_length_fits(uint32_t len)
 {
-	if (likely(len - VIRTQ_FRAME_MIN <= VIRTQ_FRAME_MAX - VIRTQ_FRAME_MIN))
-		return true;
-	pull_drop_length_slow(p, len);
-	return false;
+	return likely(len - VIRTQ_FRAME_MIN <= VIRTQ_FRAME_MAX - VIRTQ_FRAME_MIN);
 }
 
-/* A frame of a length that fits, whatever its header says. */
+static __rte_always_inline uint8_t *
+pull_room(struct rte_mbuf *m)
+{
+	return (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+}
+
+/* Copied: len bytes, at most copy_max, in one piece. */
 static __rte_always_inline struct rte_mbuf *
-pull_bytes(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32_t len,
-	uint16_t avail_idx)
+pull_copy(struct pull *p, const uint8_t *data, uint32_t len)
 {
 	struct rte_mbuf *m;
 
-	if (len > p->q->copy_max)
-		return pull_loan(p, segs, n_segs, len, avail_idx);
-	m = mbuf_stash_take(&p->small, p->n_left);
-	if (unlikely(m == NULL))
-		return pull_copy_slow(p, segs, len);
-	uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
-	if (likely(n_segs == 1))
-		guest_read(dst, segs[0].data, len);
-	else
-		pull_gather_slow(dst, segs, len);
-	pull_mbuf_init(p->q, m, len, len);
+	if (unlikely(!mbuf_stash_ready(&p->small)))
+		return pull_copy_slow(p, &(struct chain_seg){ (uint8_t *)data, len }, len);
+	m = mbuf_stash_take(&p->small);
+	guest_read(pull_room(m), data, len);
+	mbuf_init(m, p->q->rearm, 0, len, len);
 	return m;
 }
 
-/*
- * Make an mbuf of the len bytes in segs, which followed the header hdr. NULL: dropped, counted.
- */
-static __rte_always_inline struct rte_mbuf *
-pull_frame(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint32_t n_segs,
-	uint32_t len, uint16_t avail_idx)
+/* x refers to guest memory, which the slot stands for. */
+static __rte_always_inline void
+pull_attach(const struct virtq *q, struct loan_slot *slot, struct rte_mbuf *x, uint8_t *data,
+	uint32_t len)
 {
-	struct rte_mbuf *m;
+	mbuf_init(x, q->rearm & ~MBUF_REARM_DATA_OFF, RTE_MBUF_F_EXTERNAL, len, len);
+	x->buf_addr = data;
+	rte_mbuf_iova_set(x, (rte_iova_t)(uintptr_t)data);
+	x->buf_len = len;
+	x->shinfo = &slot->shinfo;
+}
 
-	if (unlikely(!pull_length_fits(p, len)))
-		return NULL;
-	if (likely(nethdr_is_plain(hdr)))
-		m = pull_bytes(p, segs, n_segs, len, avail_idx);
-	else
-		m = pull_offload(p, hdr, segs, n_segs, len, avail_idx);
-	if (likely(m != NULL))
-		p->bytes += len;
+/* Snapshot and loan: len bytes, more than VIRTQ_SNAPSHOT, in one piece. */
+static __rte_always_inline struct rte_mbuf *
+pull_loan(struct pull *p, uint8_t *data, uint32_t len, uint16_t avail_idx)
+{
+	struct virtq *q = p->q;
+	struct rte_mbuf *m, *x;
+
+	if (unlikely(!loan_fits(q, 1) || !mbuf_stash_ready(&p->small) ||
+		     !mbuf_stash_ready(&p->loan)))
+		return pull_copy_slow(p, &(struct chain_seg){ data, len }, len);
+	m = mbuf_stash_take(&p->small);
+	x = mbuf_stash_take(&p->loan);
+	guest_read(pull_room(m), data, VIRTQ_SNAPSHOT);
+	mbuf_init(m, q->rearm + MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
+	m->next = x;
+	pull_attach(q, loan_take(q, p->view, avail_idx, 1), x, data + VIRTQ_SNAPSHOT,
+		len - VIRTQ_SNAPSHOT);
+	p->n_loaned++;
 	return m;
 }
 

@@ -12,11 +12,11 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	enum virtq_fault *fault)
 {
 	const struct chain_rules rules = pull_rules(q, view, false);
+	const uint32_t long_min = q->copy_max + q->hdr_len + 1;
+	const struct gmem_region *region = &view->gen->regions[q->hint];
 	uint16_t pos = q->next_avail;
-	uint32_t hint = q->hint;
 
-	take->walks = 0;
-	take->walked = false;
+	take_start(take);
 	for (uint32_t i = 0; i < n; i++, pos++) {
 		uint16_t head = split_avail_head(view->avail, pos & q->mask);
 		if (unlikely(head >= rules.size)) {
@@ -26,13 +26,15 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 		}
 		q->heads[pos & q->mask] = head;
 		struct desc d = split_desc_load(&rules.table[head]);
-		if (likely(take_single(&rules, d, &take->taken[i], &hint)))
+		if (likely(take_single(&rules, d, &take->taken[i], &region))) {
+			take->n_long += desc_len(d) >= long_min;
 			continue;
-		split_chain_prefetch(&rules, d, &hint);
+		}
+		split_chain_prefetch(&rules, d, &q->hint);
 		take->first[i] = d;
 		take->walks |= UINT32_C(1) << i;
 	}
-	q->hint = hint;
+	q->hint = region - view->gen->regions;
 	return n;
 }
 

@@ -133,7 +133,8 @@ struct virtq {
 	uint16_t n_batch;			/* packed: in batch */
 	uint32_t view_seq;			/* of the view used last */
 	uint32_t hint;				/* gmem_range */
-	uint32_t loan_head, loan_tail;		/* slots in use: [tail, head) */
+	uint32_t loan_head, loan_tail;		/* loans out: [tail, head) */
+	uint32_t loan_base;			/* the loan that has, or had, the first slot */
 	uint32_t n_loan_mbufs;
 	enum virtq_dir dir;
 	bool kicks;	   /* the guest was asked to kick, */
