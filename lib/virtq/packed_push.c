@@ -8,24 +8,26 @@ offer_burst(struct push *p, uint32_t n)
 {
 	const struct chain_rules rules = push_rules(p, true);
 	struct packed_at at = p->at.ring;
-	uint32_t hint = p->q->hint, i;
+	const struct gmem_region *region = &rules.gen->regions[p->q->hint];
+	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		struct offered *o = &p->offered[i];
-		if (!packed_desc_take(rules.ring, at, &o->desc))
+		struct desc d;
+
+		if (!packed_desc_take(rules.ring, at, &d))
 			break;
-		if (unlikely(!offer_single(p, o, &hint))) {
-			if (desc_flags(o->desc) & DESC_F_NEXT) {
+		if (unlikely(!offer_single(p, i, d, desc_tag(d), &region))) {
+			if (desc_flags(d) & DESC_F_NEXT) {
 				i++;
 				break;
 			}
-			if (desc_flags(o->desc) & DESC_F_INDIRECT)
-				chain_table_prefetch(&rules, o->desc, &hint);
+			if (desc_flags(d) & DESC_F_INDIRECT)
+				chain_table_prefetch(&rules, d, &p->q->hint);
 		}
 		packed_step(&at, 1, p->q->size);
 	}
 	p->n_offered = i;
-	p->q->hint = hint;
+	p->q->hint = region - rules.gen->regions;
 }
 
 static __rte_always_inline uint32_t

@@ -16,11 +16,11 @@
 #include "push_frame.h"
 #include "split_ring.h"
 
-/* A chain that is there: its first descriptor, and the buffer if that descriptor is all. */
+/* A chain that is there: one buffer, in one piece, if that is all of it. */
 struct offered {
-	uint8_t *data; /* NULL: to be walked */
-	struct desc desc;
-	uint16_t head; /* split */
+	uint8_t *data;
+	uint32_t len; /* 0: to be walked from its first descriptor on */
+	uint16_t id;  /* split: head; packed: buffer id, if it is not to be walked */
 };
 
 /* How far the burst is. */
@@ -39,7 +39,9 @@ struct push {
 	uint32_t n_offered; /* copied to offered[] */
 	uint32_t n_descs;   /* walked so far */
 	enum virtq_fault fault;
+	uint16_t used_at; /* split: used entry of the burst's first chain */
 	struct offered offered[BASE_BURST];
+	struct desc first[BASE_BURST]; /* of those that are to be walked */
 };
 
 static __rte_always_inline struct chain_rules
@@ -63,53 +65,62 @@ push_start(struct push *p, struct virtq *q, const struct virtq_view *view)
 	p->q = q;
 	p->view = view;
 	p->at = (struct push_at){ .room = q->size, .ring = packed_at(q->next_avail) };
+	p->used_at = q->next_avail + q->used_off;
 	p->n_looks = p->n_descs = 0;
 	p->fault = VIRTQ_FAULT_NONE;
 }
 
-/* First pass: where a chain of one descriptor lies, if that is what it is. Prefetches. */
+/*
+ * First pass: chain i of the burst, if it is one descriptor's buffer. Prefetches. false: to be
+ * walked.
+ */
 static __rte_always_inline bool
-offer_single(const struct push *p, struct offered *o, uint32_t *hint)
+offer_single(
+	struct push *p, uint32_t i, struct desc d, uint16_t id, const struct gmem_region **region)
 {
-	uint64_t contiguous;
-	uint32_t len = desc_len(o->desc);
+	uint32_t len = desc_len(d);
+	uint8_t *data;
 
-	o->data = NULL;
-	if (unlikely((desc_flags(o->desc) & DESC_F_SHAPE) != DESC_F_WRITE))
-		return false;
-	o->data = gmem_range(p->view->gen, o->desc.addr, len, &contiguous, hint);
-	if (likely(o->data != NULL)) {
-		rte_prefetch0_write(o->data);
-		rte_prefetch0_write(o->data + RTE_CACHE_LINE_SIZE);
-		if (unlikely(contiguous < len))
-			o->data = NULL;
+	if (likely((desc_flags(d) & DESC_F_SHAPE) == DESC_F_WRITE)) {
+		data = gmem_whole(p->view->gen, d.addr, len, region);
+		if (likely(data != NULL)) {
+			rte_prefetch0_write(data);
+			rte_prefetch0_write(data + RTE_CACHE_LINE_SIZE);
+			p->offered[i] = (struct offered){ data, len, id };
+			return true;
+		}
 	}
-	return true;
+	p->offered[i] = (struct offered){ NULL, 0, id };
+	p->first[i] = d;
+	return false;
 }
 
 /* Chain `pos` of the burst. false: its head is beyond the ring. */
 static __rte_always_inline bool
-split_offer_load(const struct push *p, uint32_t pos, struct offered *o)
+split_chain_load(const struct push *p, uint32_t pos, uint16_t *head, struct desc *d)
 {
 	const struct virtq *q = p->q;
 
-	o->head = split_avail_head(p->view->avail, (q->next_avail + pos) & q->mask);
-	if (unlikely(o->head >= q->size))
+	*head = split_avail_head(p->view->avail, (q->next_avail + pos) & q->mask);
+	if (unlikely(*head >= q->size))
 		return false;
-	o->desc = split_desc_load(&p->view->desc[o->head]);
+	*d = split_desc_load(&p->view->desc[*head]);
 	return true;
 }
 
-/* The chain at *at. false: there is none, or p->fault. */
-static __rte_always_inline bool
-next_chain(struct push *p, const struct push_at *at, struct offered *o, const bool packed)
+/* The chain at *at; *d is set if it is to be walked. false: there is none, or p->fault. */
+static inline bool
+next_chain(struct push *p, const struct push_at *at, struct offered *o, struct desc *d,
+	const bool packed)
 {
 	if (at->pos < p->n_offered) {
 		*o = p->offered[at->pos];
+		*d = p->first[at->pos];
 		return true;
 	}
+	o->len = 0;
 	if (packed) {
-		if (!packed_desc_take(p->view->ring, at->ring, &o->desc))
+		if (!packed_desc_take(p->view->ring, at->ring, d))
 			return false;
 		if (at->room == 0)
 			p->fault = VIRTQ_FAULT_AVAIL_INDEX; /* used in this burst already */
@@ -121,7 +132,7 @@ next_chain(struct push *p, const struct push_at *at, struct offered *o, const bo
 		if (at->pos >= p->n_avail)
 			return false;
 	}
-	if (!split_offer_load(p, at->pos, o)) {
+	if (!split_chain_load(p, at->pos, &o->id, d)) {
 		p->fault = VIRTQ_FAULT_HEAD_INDEX;
 		return false;
 	}
@@ -140,10 +151,33 @@ use_chain(struct push *p, struct push_at *at, uint32_t n, uint16_t id, uint32_t 
 		packed_step(&at->ring, n_ring, q->size);
 		at->room -= n_ring;
 	} else {
-		split_used_write(
-			p->view->used, (q->next_avail + at->pos + q->used_off) & q->mask, id, len);
+		split_used_write(p->view->used, (p->used_at + at->pos) & q->mask, id, len);
 	}
 	at->pos++;
+}
+
+/* Append the chain o, which starts with d if it is to be walked. */
+static inline enum virtq_fault
+gather_one(const struct chain_rules *rules, const struct push_at *at, struct offered *o,
+	struct desc d, struct chain *chain, uint32_t *n_ring, const bool packed)
+{
+	enum virtq_fault fault;
+	struct desc last;
+
+	*n_ring = 1;
+	if (likely(o->len > 0)) {
+		uint32_t len = RTE_MIN(o->len, chain->len_max - chain->len);
+
+		chain->segs[chain->n_segs++] = (struct chain_seg){ o->data, len };
+		chain->len += len;
+		chain->n_descs++;
+		return VIRTQ_FAULT_NONE;
+	}
+	if (!packed)
+		return split_chain_walk(rules, d, chain);
+	fault = packed_chain_walk(rules, at->ring.pos, at->room, d, chain, &last, n_ring);
+	o->id = desc_tag(last);
+	return fault;
 }
 
 /*
@@ -166,15 +200,13 @@ gather_chains(struct push *p, struct push_at *at, struct chain *chain, uint32_t 
 	chain->len_max = need;
 	chain->n_descs = p->n_descs;
 	do {
+		uint32_t before = chain->len, n_ring;
 		struct offered o;
-		uint32_t before = chain->len, n_ring = 1;
-		struct desc last;
+		struct desc d;
 
-		if (!next_chain(p, at, &o, packed))
+		if (!next_chain(p, at, &o, &d, packed))
 			return 0;
-		p->fault = packed ? packed_chain_walk(&rules, at->ring.pos, at->room, o.desc, chain,
-					    &last, &n_ring)
-				  : split_chain_walk(&rules, o.desc, chain);
+		p->fault = gather_one(&rules, at, &o, d, chain, &n_ring, packed);
 		if (p->fault != VIRTQ_FAULT_NONE)
 			return 0;
 		/* 5.1.6.3.1: a buffer holds at least the header. */
@@ -182,8 +214,7 @@ gather_chains(struct push *p, struct push_at *at, struct chain *chain, uint32_t 
 			p->fault = VIRTQ_FAULT_SHORT_HEADER;
 			return 0;
 		}
-		use_chain(p, at, n++, packed ? desc_tag(last) : o.head, n_ring, chain->len - before,
-			packed);
+		use_chain(p, at, n++, o.id, n_ring, chain->len - before, packed);
 	} while (chain->len < need && q->mergeable && chain->n_segs < chain->n_segs_max &&
 		 chain->n_descs <= VIRTQ_BURST_DESCS && n < n_max);
 
@@ -233,11 +264,11 @@ push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len, const
 	const struct offered *o = &p->offered[p->at.pos];
 	uint32_t need = hdr_len + m->pkt_len;
 
-	if (unlikely(p->at.pos >= p->n_offered || o->data == NULL || need > desc_len(o->desc)))
+	if (unlikely(p->at.pos >= p->n_offered || need > o->len))
 		return push_slow(p, m, packed);
 
 	push_contiguous(o->data, hdr_len, q->offloads, m);
-	use_chain(p, &p->at, 0, packed ? desc_tag(o->desc) : o->head, 1, need, packed);
+	use_chain(p, &p->at, 0, o->id, 1, need, packed);
 	if (packed)
 		q->n_batch++;
 	return true;
@@ -252,16 +283,18 @@ push_frames(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t h
 	uint32_t i, n_sent = 0, n_gso = 0;
 	uint64_t bytes = 0;
 
-	for (i = 0; i < n && p->fault == VIRTQ_FAULT_NONE; i++) {
-		uint32_t len = pkts[i]->pkt_len;
-		uint64_t gso = pkts[i]->ol_flags & OFFLOAD_GSO;
-		if (likely(push_one(p, pkts[i], hdr_len, packed))) {
-			n_sent++;
-			bytes += len;
-			n_gso += unlikely(gso != 0);
-		} else if (p->fault != VIRTQ_FAULT_NONE) {
-			break;
+	for (i = 0; i < n && likely(p->fault == VIRTQ_FAULT_NONE); i++) {
+		const struct rte_mbuf *m = pkts[i];
+
+		if (unlikely(!push_one(p, m, hdr_len, packed))) {
+			if (p->fault != VIRTQ_FAULT_NONE)
+				break;
+			continue;
 		}
+		n_sent++;
+		bytes += m->pkt_len;
+		if (unlikely(m->ol_flags & OFFLOAD_GSO))
+			n_gso++;
 	}
 	if (unlikely(i < n))
 		stats_drop(q->stats, STATS_DROP_RING_BROKEN, n - i);

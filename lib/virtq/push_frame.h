@@ -12,11 +12,15 @@
 static __rte_always_inline void
 push_copy(uint8_t *dst, const struct rte_mbuf *m)
 {
-	do {
+	uint16_t left = m->nb_segs; /* next is in the second cache line */
+
+	for (;;) {
 		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		if (--left == 0)
+			return;
 		dst += m->data_len;
 		m = m->next;
-	} while (unlikely(m != NULL));
+	}
 }
 
 /* Header and frame into one buffer that is long enough. */

@@ -6,17 +6,20 @@ static __rte_always_inline void
 offer_burst(struct push *p, uint32_t n)
 {
 	const struct chain_rules rules = push_rules(p, false);
-	uint32_t hint = p->q->hint, i;
+	const struct gmem_region *region = &rules.gen->regions[p->q->hint];
+	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		struct offered *o = &p->offered[i];
-		if (unlikely(!split_offer_load(p, i, o)))
+		struct desc d;
+		uint16_t head;
+
+		if (unlikely(!split_chain_load(p, i, &head, &d)))
 			break; /* push_slow meets it if it comes to that */
-		if (unlikely(!offer_single(p, o, &hint)))
-			split_chain_prefetch(&rules, o->desc, &hint);
+		if (unlikely(!offer_single(p, i, d, head, &region)))
+			split_chain_prefetch(&rules, d, &p->q->hint);
 	}
 	p->n_offered = i;
-	p->q->hint = hint;
+	p->q->hint = region - rules.gen->regions;
 }
 
 static __rte_always_inline uint32_t
