@@ -29,8 +29,8 @@
  *            of rx also loans, worker (-1: none), woken_by, wakeups
  *   fdb      rows: mac, vlan, port, static, age (seconds)
  *   workers  rows: lcore, cpu, numa_node, queues, frames, busy_cycles, idle_cycles,
- *            sleep_cycles, sleeps, wakeups, loops, cycles_per_frame (busy), idle_percent;
- *            beside them tsc_hz
+ *            sleep_cycles, sleeps, wakeups, asleep, loops, cycles_per_frame (busy),
+ *            idle_percent; beside them tsc_hz
  *   buffers  rows: name, size, free (with those that threads have at hand)
  *
  * What cannot be answered is {"error": "..."}: an unknown port, bad parameters, no answer in time.

@@ -273,6 +273,7 @@ workers_show_cycles_per_frame_and_idle_share(void **state)
 		.sleep_cycles = 2000,
 		.sleeps = 6,
 		.wakeups = 5,
+		.asleep = true,
 		.loops = 7 };
 	workers[1] = (struct worker_status){
 		.lcore_id = 2, .cpu = 5, .numa_node = -1, .idle_cycles = UINT64_MAX / 2
@@ -282,6 +283,7 @@ workers_show_cycles_per_frame_and_idle_share(void **state)
 	has(json, "\"0\":{\"lcore\":1,\"cpu\":3,\"numa_node\":0,\"queues\":2,\"frames\":10,\"busy_"
 		  "cycles\":1005,"
 		  "\"idle_cycles\":1015,\"sleep_cycles\":2000,\"sleeps\":6,\"wakeups\":5,"
+		  "\"asleep\":1,"
 		  "\"loops\":7,\"cycles_per_frame\":100,\"idle_percent\":75},");
 	has(json, "\"1\":{\"lcore\":2,\"cpu\":5,\"numa_node\":-1,");
 	has(json, "\"cycles_per_frame\":0,\"idle_percent\":100}}");

@@ -47,6 +47,7 @@ ctl_answer_workers(const char *params, struct rte_tel_data *d)
 		base_tel_uint(row, "sleep_cycles", ws.sleep_cycles);
 		base_tel_uint(row, "sleeps", ws.sleeps);
 		base_tel_uint(row, "wakeups", ws.wakeups);
+		rte_tel_data_add_dict_int(row, "asleep", ws.asleep);
 		base_tel_uint(row, "loops", ws.loops);
 		base_tel_uint(
 			row, "cycles_per_frame", ws.frames > 0 ? ws.busy_cycles / ws.frames : 0);

@@ -299,6 +299,7 @@ worker_status(unsigned int worker, struct worker_status *out)
 		.sleep_cycles = __atomic_load_n(&w->sleep_cycles, __ATOMIC_RELAXED),
 		.sleeps = __atomic_load_n(&w->sleeps, __ATOMIC_RELAXED),
 		.wakeups = __atomic_load_n(&w->wakeups, __ATOMIC_RELAXED),
+		.asleep = __atomic_load_n(&w->asleep, __ATOMIC_RELAXED),
 	};
 }
 

@@ -61,6 +61,7 @@ struct worker_status {
 	uint64_t sleep_cycles;
 	uint64_t sleeps;
 	uint64_t wakeups; /* of them, ended by an rx_fd or by control, not by time */
+	bool asleep;	  /* now */
 };
 
 /* How the worker of an rx queue learns of its frames. */

@@ -41,6 +41,7 @@ struct worker {
 	uint64_t frames BASE_CACHE_ALIGNED;
 	uint64_t busy_cycles, idle_cycles, sleep_cycles;
 	uint64_t loops, sleeps, wakeups;
+	bool asleep;
 	/* The loop's alone. */
 	uint64_t last_frame; /* TSC of the last pass that brought something */
 	uint32_t short_us;   /* of the next sleep, if it has to be short */

@@ -80,9 +80,11 @@ sleep_for(struct worker *w, uint32_t us)
 	const unsigned int self = w - workers;
 	struct epoll_event events[N_EVENTS];
 
+	__atomic_store_n(&w->asleep, true, __ATOMIC_RELAXED);
 	quiesce_worker_offline(self);
 	int n = wait_for_events(w->epoll_fd, events, us);
 	quiesce_worker_online(self);
+	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 
 	worker_count_up(&w->sleeps, 1);
 	if (n <= 0) /* time is over, or a signal came */

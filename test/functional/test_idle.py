@@ -33,9 +33,9 @@ def worker(sw):
 
 def asleep(sw):
     """Has the worker gone to sleep for as long as it can?"""
-    before = worker(sw)["loops"]
+    before = worker(sw)
     time.sleep(0.02)
-    return worker(sw)["loops"] - before < 3
+    return worker(sw)["asleep"] and worker(sw)["loops"] - before["loops"] < 3
 
 
 @pytest.fixture
@@ -98,3 +98,184 @@ def test_a_guest_kicks_only_while_the_worker_sleeps(pair, form):
     before = ring.n_kicks
     s.run(20000, 30)
     assert ring.n_kicks - before < 20000 / 10
+
+
+def test_a_worker_that_never_sleeps_says_so(switch):
+    sw = switch(["a"], idle="poll")
+    sw.guest("a", regions=SMALL)
+    assert wait_until(lambda: sw.queue("a", "rx")["worker"] == 0)
+    assert sw.queue("a", "rx")["woken_by"] == "poll"
+    assert worker(sw)["sleeps"] == worker(sw)["sleep_cycles"] == 0
+
+
+def kick_with(g, fd, index=1):
+    """From now on its ring has this kick fd, or none; the one before, which stays open here."""
+    ring = g.tx[0].ring
+    old, ring.kick = ring.kick, fd
+    if fd < 0:
+        g.vring_fd(SET_VRING_KICK, index, flags=NO_FD)
+    else:
+        g.vring_fd(SET_VRING_KICK, index, (fd,))
+    return old
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_kick_fd_is_replaced_while_the_worker_sleeps_on_it(pair, form):
+    sw, a, b = pair(FORMS[form])
+    n_fds = sw.n_fds()
+    for i in range(20):
+        old = kick_with(a, os.eventfd(0, os.EFD_NONBLOCK))
+        os.eventfd_write(old, 1)
+        os.close(old)
+        assert wait_until(lambda: asleep(sw))
+        carries(a, b, i)
+    assert wait_until(lambda: sw.n_fds() <= n_fds), sw.fds()
+
+
+def test_a_guest_without_a_kick_fd_is_looked_at_each_millisecond(pair):
+    sw, a, b = pair()
+    os.close(kick_with(a, -1))
+    assert wait_until(lambda: sw.queue("a", "rx")["woken_by"] == "time")
+    for i in range(20):
+        time.sleep(0.01)
+        carries(a, b, i)
+    used, start = cpu_seconds(sw.proc.pid), time.monotonic()
+    time.sleep(1)
+    assert (cpu_seconds(sw.proc.pid) - used) / (time.monotonic() - start) < 0.1
+    kick_with(a, os.eventfd(0, os.EFD_NONBLOCK))
+    assert wait_until(lambda: sw.queue("a", "rx")["woken_by"] == "fd")
+    assert wait_until(lambda: asleep(sw))
+    carries(a, b, 20)
+
+
+def test_a_guest_that_never_kicks_waits_for_the_longest_sleep_and_no_more(pair):
+    sw, a, b = pair()
+    null = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(null, a.tx[0].ring.kick)  # closes its end
+    os.close(null)
+    assert wait_until(lambda: asleep(sw))
+    carries(a, b, timeout=3)
+    # The other guest is woken for as before.
+    assert wait_until(lambda: asleep(sw))
+    b.send(frame(mac(0), mac(1)))
+    assert a.recv(LATE_S) == frame(mac(0), mac(1))
+
+
+def test_guests_come_and_go_while_the_worker_sleeps(switch):
+    sw = switch(["a", "b"], idle="adaptive")
+    b = sw.guest("b", regions=SMALL)
+    for i in range(15):
+        with Guest(sw.path("a"), regions=SMALL) as a:
+            # Its first frame comes before it is polled, perhaps.
+            assert a.taken(timeout=LATE_S)
+            a.send(frame(BROADCAST, mac(0), seq=i))
+            assert b.recv(LATE_S) == frame(BROADCAST, mac(0), seq=i)
+            assert wait_until(lambda: asleep(sw))
+        assert wait_until(lambda: not sw.port("a")["up"])
+
+
+def test_rings_stop_and_start_while_the_worker_sleeps(pair):
+    sw, a, b = pair()
+    for i in range(15):
+        assert wait_until(lambda: asleep(sw))
+        start = time.monotonic()
+        a.stop_queue(a.tx[0])
+        assert time.monotonic() - start < LATE_S
+        a.start_queue(a.tx[0], enable="before")
+        carries(a, b, i)
+
+
+def test_memory_changes_while_the_worker_sleeps(pair):
+    sw, a, b = pair()
+    for i in range(15):
+        assert wait_until(lambda: asleep(sw))
+        a.region(0).uva += 1 << 36
+        a.share_memory()
+        for q in a.queues():
+            a.ok(lib.fg_ring_addr(q.ring))
+        carries(a, b, i)
+
+
+def test_a_switch_stops_at_once_while_its_workers_sleep(switch):
+    sw = switch(["a", "b"], workers="1-3", cpus=4, idle="adaptive")
+    sw.guest("a", regions=SMALL)
+    assert wait_until(lambda: asleep(sw))
+    start = time.monotonic()
+    sw.proc.terminate()
+    assert sw.proc.wait(10) == 0
+    assert time.monotonic() - start < 1
+
+
+def test_workers_send_to_ports_of_others_that_sleep(switch):
+    names = ["a", "b", "c"]
+    sw = switch(names, workers="1-3", cpus=4, idle="adaptive")
+    a, b, c = (sw.guest(n, regions=SMALL) for n in names)
+    assert wait_until(lambda: [w["queues"] for w in sw.table("/vhost_switch/workers")] == [1, 1, 1])
+    a.greet(b, mac(0), mac(1))
+    c.recv_all()
+    workers = {n: sw.queue(n, "rx")["worker"] for n in names}
+    assert wait_until(lambda: asleep(sw))
+    before = sw.table("/vhost_switch/workers")
+    s = sw.stream(a, b, mac(0), mac(1), size_max=1500, size_step=13, window=60)
+    s.run(3000, 20)
+    after = sw.table("/vhost_switch/workers")
+    assert after[workers["a"]]["frames"] - before[workers["a"]]["frames"] == 3000
+    # Who polls the receiver slept on: it got frames, and sent none.
+    assert after[workers["b"]]["wakeups"] == before[workers["b"]]["wakeups"]
+
+
+@pytest.mark.parametrize("form", ["split", "packed"])
+def test_a_switch_that_dies_asleep_is_replaced(switch, form):
+    features = FORMS[form]
+    sw = switch(["a", "b"], idle="adaptive")
+    a, b = (sw.guest(p, features=features, regions=SMALL) for p in "ab")
+    a.greet(b, mac(0), mac(1))
+    for i in range(3):
+        assert wait_until(lambda: asleep(sw))
+        sw.kill()
+        # Nobody polls, and the ring says that a kick is wanted: the next switch finds it.
+        a.send(frame(mac(1), mac(0), seq=2 * i))
+        sw.start()
+        for g in (a, b):
+            g.disconnect()
+            g.connect()
+            g.come_back(features)
+        assert wait_until(lambda: sw.queue("a", "rx")["frames"] == 1)
+        b.recv_all()
+        a.greet(b, mac(0), mac(1))
+        assert wait_until(lambda: asleep(sw))
+        carries(a, b, 2 * i + 1)
+    sw.n_fds_idle = sw.n_fds()
+    for g in (a, b):
+        g.assert_orderly()
+
+
+def test_a_guest_that_kicks_without_frames_harms_nobody(pair):
+    sw, a, b = pair()
+    kick, end = a.tx[0].ring.kick, time.monotonic() + 30
+    while sw.queue("a", "rx")["woken_by"] != "noisy":
+        for _ in range(2000):
+            os.eventfd_write(kick, 1)
+        assert time.monotonic() < end
+    assert "kicked" in sw.log
+    # Its frames are found all the same, and others' wake as before.
+    for i in range(20):
+        carries(a, b, i)
+        b.send(frame(mac(0), mac(1), seq=i))
+        assert a.recv(LATE_S) == frame(mac(0), mac(1), seq=i)
+        for _ in range(2000):
+            os.eventfd_write(kick, 1)
+    assert wait_until(lambda: sw.queue("a", "rx")["woken_by"] == "fd")
+    assert wait_until(lambda: asleep(sw))
+    carries(a, b, 20)
+
+
+def test_a_kick_fd_that_is_always_readable_lets_workers_sleep(pair):
+    sw, a, b = pair()
+    os.eventfd_write(a.tx[0].ring.kick, (1 << 64) - 2)
+    # Full, and blocking for who writes: nobody but the guest does.
+    assert wait_until(lambda: asleep(sw))
+    old = kick_with(a, os.eventfd((1 << 32) - 1))
+    os.close(old)
+    assert wait_until(lambda: asleep(sw))
+    carries(a, b)
