@@ -126,7 +126,7 @@ forget(struct l2_known *known, uint64_t version)
 	known->version = version;
 	if (++known->stamp > 0)
 		return;
-	/* Stamps begin again: none of the old ones may be taken for a new one. 0 is a free slot's. */
+	/* Stamps begin again: no old one may be taken for a new one. 0 is a free slot's. */
 	memset(known->sets, 0, known->bytes);
 	known->stamp = 1;
 }

@@ -43,9 +43,9 @@ void l2_known_fini(struct l2_known *known);
 size_t l2_known_bytes(uint32_t table_size); /* pure */
 
 /*
- * Ports of n frames (1 .. BASE_BURST) from `in` into to[]; FDB_PORT_NONE: find out. Sets m->vlan_tci
- * of those that it knows, as l2_priv.h says; that of others is undefined. Returns how many it
- * knows.
+ * Ports of n frames (1 .. BASE_BURST) from `in` into to[]; FDB_PORT_NONE: find out. Sets
+ * m->vlan_tci of those that it knows, as l2_priv.h says; that of others is undefined. Returns how
+ * many it knows.
  */
 uint16_t l2_known_burst(struct l2_known *known, const struct port *in, struct rte_mbuf *const *pkts,
 	uint16_t n, uint16_t *to);
