@@ -86,6 +86,7 @@ pv_drain_left(void *ctx)
 	struct port_vhost *pv = ctx;
 
 	for (uint32_t i = 0; i < 2U * pv->n_queues; i++) {
+		pv_ring_disable_seen(pv, i, pv->views.seen);
 		struct pv_ring *ring = pv->slots[i].leaving;
 		if (ring == NULL || ring->draining)
 			continue;

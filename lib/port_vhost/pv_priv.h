@@ -39,6 +39,8 @@ struct pv_slot {
 	bool start_waits;	 /* for `leaving` to be gone */
 	struct vhost_user_ring start;
 	bool enabled;
+	bool disabling;		      /* the session waits until no worker sends into it */
+	uint64_t disabled_at;	      /* then: version of the view that is without it */
 	bool untold;		      /* it ran; the front-end does not know where it stopped */
 	int kick_fd, call_fd, err_fd; /* or -1. kick is never read: an rx ring's is port.rx_fd */
 };
@@ -112,6 +114,8 @@ int pv_ring_start(struct port_vhost *pv, const struct vhost_user_ring *start);
 void pv_ring_move(struct port_vhost *pv, const struct vhost_user_ring *to);
 void pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report);
 void pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled);
+/* Of a ring that is disabling: every worker sees version `seen` of the view. */
+void pv_ring_disable_seen(struct port_vhost *pv, uint32_t index, uint64_t seen);
 /* Takes fd. */
 void pv_ring_call(struct port_vhost *pv, uint32_t index, int fd);
 /* Has the ring broken since the last look? Then tell everybody, once. */

@@ -187,7 +187,7 @@ pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
 	struct pv_slot *slot = &pv->slots[index];
 	struct pv_ring *ring = slot->ring;
 
-	slot->enabled = false;
+	slot->enabled = slot->disabling = false;
 	if (ring == NULL) {
 		/* It never got to run. */
 		slot->start_waits = false;
@@ -203,16 +203,49 @@ pv_ring_stop(struct port_vhost *pv, uint32_t index, bool report)
 	ring->gone_at = pv_rings_changed(pv);
 }
 
+/* Has the view a ring to send into? */
+static bool
+is_sent_to(const struct port_vhost *pv)
+{
+	for (unsigned int i = 0; i < pv->n_queues; i++)
+		if (pv->views.wish.tx[i].use == PV_TX_READY)
+			return true;
+	return false;
+}
+
 void
 pv_ring_enable(struct port_vhost *pv, uint32_t index, bool enabled)
 {
 	struct pv_slot *slot = &pv->slots[index];
 
 	slot->enabled = enabled;
-	if (slot->ring == NULL)
+	slot->disabling = false;
+	if (slot->ring == NULL) {
+		if (!enabled)
+			vhost_user_ring_disabled(pv->vu, index);
 		return;
-	virtq_enable(slot->ring->q, enabled);
-	pv_rings_changed(pv);
+	}
+	if (enabled)
+		virtq_enable(slot->ring->q, true);
+	slot->disabled_at = pv_rings_changed(pv);
+	if (enabled)
+		return;
+	slot->disabling = true;
+	/* Until workers see that its flows have another queue, they go on where they went. */
+	if (PV_IS_RX(index) || !virtq_enabled(slot->ring->q) || !is_sent_to(pv))
+		pv_ring_disable_seen(pv, index, slot->disabled_at);
+}
+
+void
+pv_ring_disable_seen(struct port_vhost *pv, uint32_t index, uint64_t seen)
+{
+	struct pv_slot *slot = &pv->slots[index];
+
+	if (!slot->disabling || seen < slot->disabled_at)
+		return;
+	slot->disabling = false;
+	virtq_enable(slot->ring->q, false);
+	vhost_user_ring_disabled(pv->vu, index);
 }
 
 /* A call fd that workers may be about to signal. */

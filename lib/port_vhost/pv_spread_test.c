@@ -104,6 +104,53 @@ flows_of_a_disabled_queue_move_to_the_others_at_once(void **state)
 	assert_int_equal(unit_dropped(STATS_DROP_TX_DISABLED), 0);
 }
 
+/* Each change waits for the grace period of the one before: workers see it late. */
+static void
+no_frame_is_lost_while_queues_are_being_disabled(void **state)
+{
+	struct rte_mbuf *pkts[4];
+
+	start(QUEUES);
+	pv_session_ops.ring_enable(unit.pv, TX(0), false);
+	for (unsigned int q = 2; q > 0; q--) {
+		pv_session_ops.ring_enable(unit.pv, TX(q), false);
+		for (unsigned int i = 0; i < 4; i++)
+			pkts[i] = flow_frame(i, 0);
+		assert_int_equal(port_vhost_ops.tx_burst(unit.port, pkts, 4), 4);
+	}
+	assert_int_equal(unit_dropped(STATS_DROP_TX_DISABLED), 0);
+	assert_true(virtq_enabled(unit.pv->slots[TX(1)].ring->q));
+	/* Not before a worker has passed, and enough often. */
+	for (int i = 0; i < 10; i++)
+		unit_turn(false);
+	assert_true(virtq_enabled(unit.pv->slots[TX(0)].ring->q));
+	assert_true(virtq_enabled(unit.pv->slots[TX(1)].ring->q));
+	unit_turns();
+	for (unsigned int q = 0; q < QUEUES; q++)
+		assert_int_equal(virtq_enabled(unit.pv->slots[TX(q)].ring->q), q == 3);
+	assert_int_equal(unit_dropped(STATS_DROP_TX_DISABLED), 0);
+}
+
+static void
+a_queue_enabled_again_meanwhile_stays_enabled(void **state)
+{
+	start(QUEUES);
+	pv_session_ops.ring_enable(unit.pv, TX(0), false);
+	pv_session_ops.ring_enable(unit.pv, TX(0), true);
+	/* And one that stops or loses its session meanwhile is touched no more. */
+	pv_session_ops.ring_enable(unit.pv, TX(1), false);
+	pv_session_ops.ring_stop(unit.pv, TX(1));
+	pv_session_ops.ring_enable(unit.pv, TX(2), false);
+	unit_turns();
+	assert_true(virtq_enabled(unit.pv->slots[TX(0)].ring->q));
+	assert_false(virtq_enabled(unit.pv->slots[TX(2)].ring->q));
+	assert_null(unit.pv->slots[TX(1)].leaving);
+	pv_session_ops.ring_enable(unit.pv, TX(0), false);
+	pv_session_ops.disconnected(unit.pv, "test");
+	unit_turns();
+	assert_true(pv_rings_idle(unit.pv));
+}
+
 static void
 flows_of_a_stopped_or_broken_queue_move_to_the_others(void **state)
 {
@@ -179,6 +226,8 @@ main(void)
 		port_test(each_flow_stays_on_one_queue_in_order),
 		port_test(many_flows_use_all_queues),
 		port_test(flows_of_a_disabled_queue_move_to_the_others_at_once),
+		port_test(no_frame_is_lost_while_queues_are_being_disabled),
+		port_test(a_queue_enabled_again_meanwhile_stays_enabled),
 		port_test(flows_of_a_stopped_or_broken_queue_move_to_the_others),
 		port_test(two_workers_are_never_in_one_ring),
 		port_test(stopping_all_rings_in_any_order_ends_them_all),

@@ -99,7 +99,10 @@ struct vhost_user_ops {
 	 * in its socket. What was kept to resume the ring from is void.
 	 */
 	void (*ring_told)(void *ctx, uint32_t index);
-	/* The front-end changed it; only for a running ring. May say what is so already. */
+	/*
+	 * The front-end changed it; only for a running ring. May say what is so already. That a
+	 * ring is disabled the owner answers with vhost_user_ring_disabled, as ring_stop.
+	 */
 	void (*ring_enable)(void *ctx, uint32_t index, bool enabled);
 	/*
 	 * Notification fds: a non-blocking eventfd or -1. The owner takes it and closes it.
@@ -183,6 +186,8 @@ void vhost_user_close(struct vhost_user *vu);
 
 /* The answer to ops->ring_stop, also from inside it. Ignored if that ring is not stopping. */
 void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base);
+/* The answer to ops->ring_enable of false: nobody is in the middle of using it. As above. */
+void vhost_user_ring_disabled(struct vhost_user *vu, uint32_t index);
 /*
  * The owner cannot go on with this front-end (memory lost): end the session, as
  * disconnected(reason). Also from inside an ops function: then it ends when that has returned.

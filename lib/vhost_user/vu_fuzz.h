@@ -183,6 +183,8 @@ fuzz_enable(void *ctx, uint32_t index, bool enabled)
 	fuzz_called(f);
 	assert_int_equal(f->rings[index].state, VU_RING_RUNNING);
 	f->rings[index].enabled = enabled;
+	if (!enabled && fuzz_below(f, 2) == 0)
+		vhost_user_ring_disabled(f->vu, index);
 }
 
 static inline void

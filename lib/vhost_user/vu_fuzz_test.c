@@ -56,6 +56,7 @@ check(const struct fuzz *f)
 		check_ring(f, i);
 		assert_true(i < f->vu->n_rings || s->rings[i].state == VU_RING_STOPPED);
 		n_stopping += s->rings[i].state == VU_RING_STOPPING;
+		n_stopping += s->rings[i].disabling;
 	}
 	assert_int_equal(s->n_stopping, n_stopping);
 	assert_true(s->gen_next == NULL || n_stopping > 0);
@@ -109,8 +110,10 @@ finish_stops(struct fuzz *f)
 		uint32_t index = fuzz_below(f, f->vu->n_rings + 1);
 		if (fuzz_below(f, 200) == 0)
 			vhost_user_disconnect(f->vu, "the owner had enough");
-		else
+		else if (fuzz_below(f, 2) == 0)
 			fuzz_stopped(f, index);
+		else
+			vhost_user_ring_disabled(f->vu, index);
 		check(f);
 	}
 }

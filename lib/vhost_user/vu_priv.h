@@ -36,7 +36,7 @@ struct event;
 #define VU_CONNECT_MAX_MS 160
 #define VU_SETTLED_MS	  1000 /* a session that lasts as long has worked */
 #define VU_REFUSAL_MAX	  96   /* bytes; fits into an error with a message name before it */
-#define VU_PENDING	  1    /* a handler's answer waits for rings to stop */
+#define VU_PENDING	  1    /* a handler's answer waits for rings to stop or rest */
 
 enum vu_ring_state { VU_RING_STOPPED = 0, VU_RING_RUNNING, VU_RING_STOPPING };
 
@@ -46,6 +46,7 @@ struct vu_ring {
 	bool has_base;
 	bool has_kick;		    /* fd or no-fd bit since the last GET_VRING_BASE */
 	bool enabled;		    /* as SET_VRING_ENABLE said last, whether it runs or not */
+	bool disabling;		    /* the owner's answer is awaited */
 	uint16_t size;		    /* 0: not set */
 	uint32_t base;		    /* as in struct vhost_user_ring */
 	uint64_t desc, avail, used; /* front-end virtual addresses */
@@ -75,7 +76,7 @@ struct vu_session {
 		uint8_t payload[sizeof(struct vu_device_config)];
 	} VU_PACKED out;
 
-	/* The message in hand, also while it waits for rings to stop, and what is done then. */
+	/* The message in hand, also while it waits for rings to stop or rest, and what is done then. */
 	struct vu_header in_hand;
 	uint32_t n_stopping;
 	int (*after_stop)(struct vhost_user *vu);
@@ -236,6 +237,8 @@ int vu_ring_check(struct vhost_user *vu, uint32_t index, const struct vu_ring *r
  */
 void vu_stops_begin(struct vhost_user *vu, int (*after)(struct vhost_user *vu));
 void vu_ring_stop(struct vhost_user *vu, uint32_t index);
+/* The same way, of a ring that goes on running. */
+void vu_ring_disable(struct vhost_user *vu, uint32_t index);
 int vu_stops_end(struct vhost_user *vu);
 /* Stop all rings; each needs a new SET_VRING_KICK. */
 int vu_rings_stop(struct vhost_user *vu, int (*after)(struct vhost_user *vu));

@@ -258,6 +258,12 @@ vu_set_vring_err(struct vhost_user *vu, struct vu_message *msg)
 	return pass_fd(vu, msg, vu->ops->ring_err);
 }
 
+static int
+after_disable(struct vhost_user *vu)
+{
+	return 0;
+}
+
 /*
  * QEMU sends this before the first SET_FEATURES, so it is refused only after
  * a SET_FEATURES that says that rings have no such state.
@@ -275,7 +281,13 @@ vu_set_vring_enable(struct vhost_user *vu, struct vu_message *msg)
 	if (state->num > 1)
 		return vu_refuse(vu, EINVAL, "enable is %u, neither 0 nor 1", state->num);
 	ring->enabled = state->num;
-	if (ring->state == VU_RING_RUNNING)
-		vu->ops->ring_enable(vu->ctx, state->index, ring->enabled);
-	return 0;
+	if (ring->state != VU_RING_RUNNING)
+		return 0;
+	if (ring->enabled) {
+		vu->ops->ring_enable(vu->ctx, state->index, true);
+		return 0;
+	}
+	vu_stops_begin(vu, after_disable);
+	vu_ring_disable(vu, state->index);
+	return vu_stops_end(vu);
 }

@@ -118,6 +118,15 @@ vu_ring_stop(struct vhost_user *vu, uint32_t index)
 	vu->ops->ring_stop(vu->ctx, index);
 }
 
+void
+vu_ring_disable(struct vhost_user *vu, uint32_t index)
+{
+	assert(vu->s.rings[index].state == VU_RING_RUNNING && vu->s.n_stopping > 0);
+	vu->s.rings[index].disabling = true;
+	vu->s.n_stopping++;
+	vu->ops->ring_enable(vu->ctx, index, false);
+}
+
 int
 vu_stops_end(struct vhost_user *vu)
 {
@@ -138,6 +147,28 @@ vu_rings_stop(struct vhost_user *vu, int (*after)(struct vhost_user *vu))
 	return vu_stops_end(vu);
 }
 
+/* One that n_stopping counts has answered. */
+static void
+answered(struct vhost_user *vu)
+{
+	vu_enter(vu);
+	if (--vu->s.n_stopping == 0 && !vu->s.ending)
+		vu_message_finish(vu, vu->s.after_stop(vu));
+	vu_session_arm(vu);
+	vu_leave(vu);
+}
+
+void
+vhost_user_ring_disabled(struct vhost_user *vu, uint32_t index)
+{
+	assert_control();
+	/* Late, for a session that has ended meanwhile. */
+	if (!vu->s.open || index >= vu->n_rings || !vu->s.rings[index].disabling)
+		return;
+	vu->s.rings[index].disabling = false;
+	answered(vu);
+}
+
 void
 vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base)
 {
@@ -147,12 +178,8 @@ vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base)
 	/* Late, for a session that has ended meanwhile. */
 	if (!s->open || index >= vu->n_rings || s->rings[index].state != VU_RING_STOPPING)
 		return;
-	vu_enter(vu);
 	s->rings[index].state = VU_RING_STOPPED;
 	s->rings[index].base = base;
 	s->rings[index].has_base = true;
-	if (--s->n_stopping == 0 && !s->ending)
-		vu_message_finish(vu, s->after_stop(vu));
-	vu_session_arm(vu);
-	vu_leave(vu);
+	answered(vu);
 }

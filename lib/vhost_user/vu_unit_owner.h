@@ -158,7 +158,11 @@ on_stop(void *ctx, uint32_t index)
 static inline void
 on_enable(void *ctx, uint32_t index, bool enabled)
 {
-	say(ctx, "enable %u %d\n", index, enabled);
+	struct rig *rig = ctx;
+
+	say(rig, "enable %u %d\n", index, enabled);
+	if (!enabled && !rig->holds_stops)
+		vhost_user_ring_disabled(rig->vu, index);
 }
 
 static inline void
