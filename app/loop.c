@@ -8,6 +8,7 @@
 #include "fdb.h"
 #include "loop.h"
 #include "quiesce.h"
+#include "stations.h"
 #include "worker.h"
 
 static const struct timeval every_ms = { .tv_usec = 1000 };
@@ -41,6 +42,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	fdb_tick(table, now.tv_sec);
+	stations_tick(table);
 	worker_tick();
 }
 

@@ -77,6 +77,13 @@ struct port_queue_status {
 	uint32_t loans;	    /* frames on loan, rx only */
 };
 
+/* An address on another port. */
+struct port_station {
+	uint8_t mac[6];
+	uint16_t port; /* where it is */
+	bool is_static;
+};
+
 struct port_ops {
 	const char *kind;	     /* value of the config key `type` */
 	const struct conf_key *keys; /* of this kind, ends with a NULL name */
@@ -118,6 +125,13 @@ struct port_ops {
 	 * its segments have a reference count above 1, and the port must not write into them.
 	 */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+
+	/*
+	 * Control, within a tick of a change, while port.wants_stations: the stations on other
+	 * ports that are of one of this port's VLANs, all of them; an address is there once for
+	 * each such VLAN. For devices that must be told for whom to receive. NULL: no such kind.
+	 */
+	void (*stations)(struct port *port, const struct port_station *stations, uint32_t n);
 
 	/* State for telemetry: adds the kind's own entries to a dict; queue < n_rxq or n_txq. */
 	void (*status)(struct port *port, struct rte_tel_data *dict);
@@ -166,7 +180,8 @@ struct port {
 	 * is this one. Cleared a grace period before either port goes.
 	 */
 	struct port *peer;
-	bool peer_missing; /* it should have one: control does not start it */
+	bool wants_stations; /* port_ops.stations is to be called; control's */
+	bool peer_missing;   /* it should have one: control does not start it */
 
 	/* Control's. */
 	char name[BASE_PORT_NAME_MAX];

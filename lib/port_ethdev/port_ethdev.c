@@ -34,6 +34,11 @@ static const struct conf_key keys[] = {
 		.min = 64,
 		.max = 8192,
 		.help = "descriptors of each transmit queue" },
+	{ .name = "promiscuous",
+		.type = CONF_ENUM,
+		.deflt = "auto",
+		.choices = "auto|yes|no",
+		.help = "receive all frames, or those to addresses that are on other ports" },
 	{ .name = "lend",
 		.type = CONF_ENUM,
 		.deflt = "auto",
@@ -113,6 +118,7 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 	ep->n_rxd_wanted = conf_uint(cs, "rx-descriptors");
 	ep->n_txd_wanted = conf_uint(cs, "tx-descriptors");
 	ethdev_counters_init(&ep->counters);
+	ethdev_filter_init(&ep->filter, conf_enum(cs, "promiscuous"));
 	ep->copies = env->pools.data;
 	ep->pools = (struct offload_pools){ .small = env->pools.small, .loan = env->pools.loan };
 	return ep;
@@ -199,6 +205,7 @@ const struct port_ops port_ethdev_ops = {
 	.destroy = ethdev_destroy,
 	.rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst,
+	.stations = ethdev_filter_choose,
 	.status = ethdev_status,
 	.queue_status = ethdev_queue_status,
 };

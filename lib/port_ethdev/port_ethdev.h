@@ -19,6 +19,10 @@
  * by itself; else one. A driver whose arguments make the queues (af_packet's qpairs) has all
  * of them polled, or is refused.
  *
+ * For whom it receives: all, if it lets itself be made promiscuous. If not, and in a VF that cannot
+ * know, its filter of addresses follows port_ops.stations; see port_ethdev_filter.h and key
+ * `promiscuous`.
+ *
  * Ownership: the device belongs to its port (rte_eth_dev_owner); no two ports share one.
  * Threads: see port.h. Worker w transmits on queue w modulo
  * those that the device has, which is locked if there are more workers than queues, or if it may

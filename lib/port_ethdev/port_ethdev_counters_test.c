@@ -70,7 +70,7 @@ a_device_that_does_not_answer_keeps_its_counts(void **state)
 }
 
 static void
-of_a_drivers_own_counts_those_of_losses_are_kept_under_names_that_telemetry_takes(void **state)
+of_a_drivers_own_counts_those_of_losses_are_kept(void **state)
 {
 	static const char *const names[] = { "rx_good_packets", "rx_missed_errors", "rx_q0_errors",
 		"rx_crc_errors", "mac.rx-dropped", "tx_bytes", NULL };
@@ -141,9 +141,7 @@ main(void)
 		cmocka_unit_test_setup(what_was_counted_before_is_not_the_ports, setup),
 		cmocka_unit_test_setup(counts_never_go_back_when_the_driver_forgets_its_own, setup),
 		cmocka_unit_test_setup(a_device_that_does_not_answer_keeps_its_counts, setup),
-		cmocka_unit_test_setup(
-			of_a_drivers_own_counts_those_of_losses_are_kept_under_names_that_telemetry_takes,
-			setup),
+		cmocka_unit_test_setup(of_a_drivers_own_counts_those_of_losses_are_kept, setup),
 		cmocka_unit_test_setup(a_driver_with_very_many_counts_takes_no_more_room, setup),
 		cmocka_unit_test_setup(missed_frames_are_drops_of_the_port, setup),
 	};

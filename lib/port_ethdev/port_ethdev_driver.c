@@ -58,6 +58,7 @@ static const struct ethdev_driver drivers[] = {
 		.feeds_all_rx = true,
 		.stops_at_bad = true,
 		.soft_offloads = true,
+		.unfiltered = true,
 		.makes_interface = true,
 		.max_segs = 64 },
 	/* Copies into the kernel's ring. */
@@ -67,11 +68,19 @@ static const struct ethdev_driver drivers[] = {
 		.kernel_limits = true,
 		.check = af_packet_check },
 	/* Frees the frame; with copy=1 it reads the first segment. */
-	{ .name = "net_null", .reads_by_cpu = true, .feeds_all_rx = true, .any_segs = true },
+	{ .name = "net_null",
+		.reads_by_cpu = true,
+		.feeds_all_rx = true,
+		.unfiltered = true,
+		.any_segs = true },
 	/* Writes to a file or socket; an interface may refuse a single frame. */
 	{ .name = "net_pcap", .reads_by_cpu = true, .spreads_rx = true, .stops_at_bad = true },
 	/* What is sent by a queue is received by the same one. */
-	{ .name = "net_ring", .hands_on = true, .paired_queues = true, .feeds_all_rx = true },
+	{ .name = "net_ring",
+		.hands_on = true,
+		.paired_queues = true,
+		.feeds_all_rx = true,
+		.unfiltered = true },
 	/* Its argument queue_count says over how many queues the kernel spreads frames. */
 	{ .name = "net_af_xdp", .paired_queues = true, .spreads_rx = true },
 	/*
@@ -80,10 +89,12 @@ static const struct ethdev_driver drivers[] = {
 	 */
 	{ .name = "net_virtio",
 		.frame_per_desc = true,
+		.filters_on_command = true,
 		.paired_queues = true,
 		.feeds_all_rx = true },
 	{ .name = "net_virtio_user",
 		.frame_per_desc = true,
+		.filters_on_command = true,
 		.paired_queues = true,
 		.feeds_all_rx = true },
 	{ .name = "net_e1000_igb", .cleanup_breaks = true },

@@ -22,6 +22,11 @@ static struct {
 	uint64_t missed; /* imissed; 2, 3 and 4 times that the other errors */
 	const char *const *xnames;
 	uint64_t xvalues[64];
+	int promiscuous_ret, allmulticast_ret;
+	bool stays_off; /* says that it is promiscuous now, and is not */
+	uint32_t max_macs;
+	bool no_list;	  /* no list of addresses */
+	uint32_t n_takes; /* addresses that the PF lets it have; 0: all */
 } fake;
 
 /* What it was asked. */
@@ -29,6 +34,9 @@ static struct {
 	struct rte_eth_conf conf;
 	unsigned int n_reta_updates;
 	uint16_t reta[RTE_ETH_RSS_RETA_SIZE_512];
+	bool promiscuous, promiscuous_off;
+	struct rte_ether_addr macs[1024], groups[1024], own;
+	unsigned int n_macs, n_groups, n_group_lists, n_adds, n_removes, n_stats;
 } asked;
 
 #define FAKE_REAL(name) ((typeof(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
@@ -48,6 +56,8 @@ rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info)
 		info->flow_type_rss_offloads = 0;
 	if (fake.reta_size > 0)
 		info->reta_size = fake.reta_size;
+	if (fake.max_macs > 0)
+		info->max_mac_addrs = fake.max_macs;
 	return ret;
 }
 
@@ -75,6 +85,7 @@ rte_eth_dev_rss_reta_update(
 int
 rte_eth_stats_get(uint16_t port_id, struct rte_eth_stats *stats)
 {
+	asked.n_stats++;
 	*stats = (struct rte_eth_stats){ .imissed = fake.missed,
 		.ierrors = 2 * fake.missed,
 		.rx_nombuf = 3 * fake.missed,
@@ -112,6 +123,97 @@ rte_eth_xstats_get_by_id(uint16_t port_id, const uint64_t *ids, uint64_t *values
 		values[i] = fake.xvalues[ids == NULL ? i : ids[i]];
 	}
 	return size;
+}
+
+int
+rte_eth_promiscuous_enable(uint16_t port_id)
+{
+	asked.promiscuous = true;
+	return fake.promiscuous_ret;
+}
+
+int
+rte_eth_promiscuous_disable(uint16_t port_id)
+{
+	asked.promiscuous_off = true;
+	return 0;
+}
+
+int
+rte_eth_promiscuous_get(uint16_t port_id)
+{
+	return asked.promiscuous && fake.promiscuous_ret == 0 && !fake.stays_off;
+}
+
+int
+rte_eth_allmulticast_enable(uint16_t port_id)
+{
+	return fake.allmulticast_ret;
+}
+
+static inline unsigned int
+fake_find_mac(const struct rte_ether_addr *mac)
+{
+	unsigned int i;
+
+	for (i = 0; i < asked.n_macs && !rte_is_same_ether_addr(&asked.macs[i], mac); i++)
+		;
+	return i;
+}
+
+int
+rte_eth_dev_mac_addr_add(uint16_t port_id, struct rte_ether_addr *mac, uint32_t pool)
+{
+	if (fake.no_list)
+		return -ENOTSUP;
+	asked.n_adds++;
+	/* What is there already, or the device's own, need not be added. */
+	assert_int_equal(fake_find_mac(mac), asked.n_macs);
+	assert_false(rte_is_same_ether_addr(mac, &asked.own));
+	assert_true(rte_is_valid_assigned_ether_addr(mac));
+	if (asked.n_macs + 1 >= fake.max_macs)
+		return -ENOSPC;
+	if (fake.n_takes > 0 && asked.n_macs >= fake.n_takes)
+		return -EPERM;
+	asked.macs[asked.n_macs++] = *mac;
+	return 0;
+}
+
+int
+rte_eth_dev_mac_addr_remove(uint16_t port_id, struct rte_ether_addr *mac)
+{
+	unsigned int i = fake_find_mac(mac);
+
+	if (fake.no_list)
+		return -ENOTSUP;
+	if (i < asked.n_macs) {
+		asked.n_removes++;
+		asked.macs[i] = asked.macs[--asked.n_macs];
+	}
+	return 0;
+}
+
+int
+rte_eth_macaddr_get(uint16_t port_id, struct rte_ether_addr *mac)
+{
+	*mac = asked.own;
+	return 0;
+}
+
+int
+rte_eth_dev_default_mac_addr_set(uint16_t port_id, struct rte_ether_addr *mac)
+{
+	asked.own = *mac;
+	return 0;
+}
+
+int
+rte_eth_dev_set_mc_addr_list(uint16_t port_id, struct rte_ether_addr *macs, uint32_t n)
+{
+	asked.n_group_lists++;
+	asked.n_groups = n;
+	memcpy(asked.groups, macs, n * sizeof(*macs));
+	return 0;
 }
 
 static inline void

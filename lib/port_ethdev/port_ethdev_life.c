@@ -117,6 +117,7 @@ enter(struct ethdev_port *ep)
 {
 	ep->state = ETHDEV_RUNNING;
 	ethdev_queues_chosen(ep);
+	ethdev_filter_started(ep);
 	/* Release: pairs with the acquire of workers. */
 	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
 	set_queues(ep, true);
@@ -152,6 +153,7 @@ leave(struct ethdev_port *ep, enum ethdev_state next)
 	ep->state = next;
 	__atomic_store_n(&ep->running, false, __ATOMIC_RELEASE);
 	set_queues(ep, false);
+	ethdev_filter_stopped(ep);
 	/* A restart takes milliseconds: what was learned there stays true. */
 	if (next != ETHDEV_RESTARTING)
 		ethdev_link_set(ep, false);
@@ -260,9 +262,7 @@ opened(struct helper_job *job)
 	ethdev_lend_choose(ep);
 	log_notice("port %s: %s (%s), %u receive and %u transmit queues%s", port->name, ep->device,
 		ep->driver_name, ep->n_rxq, ep->n_txq, ep->txq_shared ? " shared by workers" : "");
-	if (strcmp(ep->promiscuous, "on") != 0)
-		port_error(port, "promiscuous mode %s; only frames to its own address will arrive",
-			ep->promiscuous);
+	ethdev_filter_opened(ep);
 	enter(ep);
 }
 

@@ -16,6 +16,8 @@ run_poll(struct helper_job *job)
 {
 	struct ethdev_port *ep = of_job(job);
 
+	ethdev_filter_apply(ep);
+	ethdev_filter_learn_trust(ep);
 	ethdev_counters_read(&ep->counters, ep->dev_id);
 }
 
@@ -25,7 +27,10 @@ polled(struct helper_job *job)
 	struct ethdev_port *ep = of_job(job);
 
 	ep->polling = false;
+	if (ep->poll_again)
+		ethdev_poll(ep);
 	ethdev_count_missed(ep);
+	ethdev_filter_tell(ep);
 }
 
 void
@@ -39,9 +44,14 @@ void
 ethdev_poll(struct ethdev_port *ep)
 {
 	assert_control();
-	if (ep->polling)
+	if (ep->polling) {
+		ep->poll_again = true;
+		return;
+	}
+	if (ep->state != ETHDEV_RUNNING)
 		return;
 	ep->polling = true;
+	ep->poll_again = false;
 	ep->poll_job.run = run_poll;
 	ep->poll_job.done = polled;
 	helper_submit(&ep->poll_job);

@@ -10,6 +10,7 @@
 #include "offload.h"
 #include "port_ethdev.h"
 #include "port_ethdev_counters.h"
+#include "port_ethdev_filter.h"
 #include "port_ethdev_hold.h"
 
 struct event;
@@ -46,6 +47,10 @@ struct ethdev_driver {
 	bool soft_offloads;
 	/* A frame takes one descriptor, however many mbufs: large ones could use up the pools. */
 	bool frame_per_desc;
+	/* Nothing keeps frames from it, whatever their address. */
+	bool unfiltered;
+	/* The same, if it does not know the command to be promiscuous. */
+	bool filters_on_command;
 	/* It makes the kernel's interface itself, which works wherever that was moved. */
 	bool makes_interface;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
@@ -133,7 +138,6 @@ struct ethdev_port {
 	int if_fd;	       /* the driver's, of the interface that it made; -1: none */
 	uint16_t mtu;	       /* the device's */
 	uint16_t n_rxd, n_txd; /* descriptors per queue */
-	char promiscuous[64];  /* "on", or why not */
 
 	/* Control's; those of the config do not change. */
 	enum ethdev_state state;
@@ -146,8 +150,9 @@ struct ethdev_port {
 	struct ethdev_sight sight;		/* at the last try */
 	unsigned int n_opens, n_restarts, n_resets, n_losses;
 	struct helper_job poll_job;
-	bool polling;			 /* the helper has poll_job */
+	bool polling, poll_again;	 /* the helper has poll_job; more came meanwhile */
 	struct ethdev_counters counters; /* has a lock of its own */
+	struct ethdev_filter filter;	 /* the same */
 	enum ethdev_lend lend_mode;
 	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
 	struct event *timer;
@@ -287,7 +292,10 @@ void ethdev_holds_stopped(struct ethdev_port *ep);
 /* Control: restart the device if a queue of it does not give loans back. */
 void ethdev_watch(struct ethdev_port *ep);
 
-/* Control, of a running device, once a second: have it asked what it counted. */
+/*
+ * Control: have a running device asked what it counted, and told for whom to receive. Each second,
+ * and when that changed.
+ */
 void ethdev_poll(struct ethdev_port *ep);
 /* Control: frames that the device missed are drops of the port. */
 void ethdev_count_missed(struct ethdev_port *ep);

@@ -71,6 +71,7 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 		snprintf(err, PORT_ERROR_MAX, "cannot query the device: %s", rte_strerror(-ret));
 		return ret;
 	}
+	ethdev_filter_forget(&ep->filter);
 	ep->rte_device = info.device;
 	ep->driver = ethdev_driver_find(info.driver_name);
 	snprintf(ep->driver_name, sizeof(ep->driver_name), "%s", info.driver_name);
@@ -103,21 +104,6 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	return ret;
 }
 
-/* A switch port must see all frames, not only those to the device's own address. */
-static void
-enter_promiscuous(struct ethdev_port *ep)
-{
-	int ret = rte_eth_promiscuous_enable(ep->dev_id);
-
-	/* Implied by promiscuous mode, and the better part of it where that is refused. */
-	rte_eth_allmulticast_enable(ep->dev_id);
-	if (ret == 0)
-		snprintf(ep->promiscuous, sizeof(ep->promiscuous), "on");
-	else
-		snprintf(ep->promiscuous, sizeof(ep->promiscuous), "refused: %s",
-			rte_strerror(-ret));
-}
-
 int
 ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 {
@@ -133,7 +119,7 @@ ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	ep->started = true;
 	ethdev_counters_begin(&ep->counters, ep->dev_id);
 	ethdev_spread_rss(ep, &info);
-	enter_promiscuous(ep);
+	ethdev_filter_begin(ep);
 	return 0;
 }
 

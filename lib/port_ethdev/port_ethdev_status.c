@@ -126,7 +126,6 @@ add_device(const struct ethdev_port *ep, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "driver", running ? ep->driver_name : "");
 	rte_tel_data_add_dict_string(dict, "mac", words);
 	base_tel_uint(dict, "mtu", running ? ep->tx_frame_max - RTE_ETHER_HDR_LEN : 0);
-	rte_tel_data_add_dict_string(dict, "promiscuous", running ? ep->promiscuous : "");
 	rte_tel_data_add_dict_string(dict, "offloads", running ? offloads_in_words(ep) : "none");
 }
 
@@ -140,6 +139,7 @@ ethdev_status(struct port *port, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "state", ethdev_life_name(ep->state));
 	rte_tel_data_add_dict_string(dict, "link", port->up ? "up" : "down");
 	add_device(ep, dict);
+	ethdev_filter_status(ep, dict);
 	add_lending(ep, dict);
 	base_tel_uint(dict, "opens", ep->n_opens);
 	base_tel_uint(dict, "losses", ep->n_losses);
