@@ -115,6 +115,7 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 	ep->lend_mode = conf_enum(cs, "lend");
 	ep->n_rxq_wanted = n_rxq;
 	ep->n_workers = RTE_MAX(env->n_workers, 1u);
+	ep->sleeps = env->sleeps;
 	ep->n_rxd_wanted = conf_uint(cs, "rx-descriptors");
 	ep->n_txd_wanted = conf_uint(cs, "tx-descriptors");
 	ethdev_counters_init(&ep->counters);
@@ -204,6 +205,8 @@ const struct port_ops port_ethdev_ops = {
 	.stopped = ethdev_stopped,
 	.destroy = ethdev_destroy,
 	.rx_burst = ethdev_rx_burst,
+	.rx_sleep = ethdev_rx_sleep,
+	.rx_wake = ethdev_rx_wake,
 	.tx_burst = ethdev_tx_burst,
 	.stations = ethdev_filter_choose,
 	.status = ethdev_status,

@@ -60,6 +60,7 @@ static const struct ethdev_driver drivers[] = {
 		.soft_offloads = true,
 		.unfiltered = true,
 		.makes_interface = true,
+		.rx_fd_is_source = true,
 		.max_segs = 64 },
 	/* Copies into the kernel's ring. */
 	{ .name = "net_af_packet",

@@ -17,6 +17,7 @@ static struct {
 	const char *driver_name;
 	uint16_t max_rxq, max_txq;
 	bool no_rss;
+	bool no_rx_interrupts; /* refuses to be configured for them */
 	uint16_t reta_size;
 	bool no_stats;	 /* cannot be asked */
 	uint64_t missed; /* imissed; 2, 3 and 4 times that the other errors */
@@ -66,6 +67,8 @@ rte_eth_dev_configure(
 	uint16_t port_id, uint16_t n_rxq, uint16_t n_txq, const struct rte_eth_conf *conf)
 {
 	asked.conf = *conf;
+	if (fake.no_rx_interrupts && conf->intr_conf.rxq)
+		return -EINVAL;
 	return FAKE_REAL(rte_eth_dev_configure)(port_id, n_rxq, n_txq, conf);
 }
 

@@ -118,6 +118,7 @@ enter(struct ethdev_port *ep)
 	ep->state = ETHDEV_RUNNING;
 	ethdev_queues_chosen(ep);
 	ethdev_filter_started(ep);
+	ethdev_rx_fds_set(ep, true);
 	/* Release: pairs with the acquire of workers. */
 	__atomic_store_n(&ep->running, true, __ATOMIC_RELEASE);
 	set_queues(ep, true);
@@ -152,6 +153,7 @@ leave(struct ethdev_port *ep, enum ethdev_state next)
 	assert(ep->state == ETHDEV_RUNNING);
 	ep->state = next;
 	__atomic_store_n(&ep->running, false, __ATOMIC_RELEASE);
+	ethdev_rx_fds_set(ep, false);
 	set_queues(ep, false);
 	ethdev_filter_stopped(ep);
 	/* A restart takes milliseconds: what was learned there stays true. */

@@ -51,6 +51,10 @@ struct ethdev_driver {
 	bool unfiltered;
 	/* The same, if it does not know the command to be promiscuous. */
 	bool filters_on_command;
+	/*
+	 * What it gives for rx interrupts is what frames come from: there is nothing to enable.
+	 */
+	bool rx_fd_is_source;
 	/* It makes the kernel's interface itself, which works wherever that was moved. */
 	bool makes_interface;
 	uint16_t max_segs; /* segments of a frame; 0: as rte_eth_dev_info says */
@@ -123,6 +127,9 @@ struct ethdev_port {
 	/* The worker's that polls receive queue 0. */
 	uint64_t hold_next; /* TSC */
 
+	/* port_ethdev_sleep.c. Of each queue its worker's, or control's while it has none. */
+	uint8_t asked[BASE_QUEUES_MAX];
+
 	/* Set by any thread (EAL's interrupts), cleared by control. */
 	bool gone;	  /* the device was taken away, or is asked back */
 	bool needs_reset; /* the device said so */
@@ -138,6 +145,8 @@ struct ethdev_port {
 	int if_fd;	       /* the driver's, of the interface that it made; -1: none */
 	uint16_t mtu;	       /* the device's */
 	uint16_t n_rxd, n_txd; /* descriptors per queue */
+	bool interrupts;       /* of receive queues: the device was configured for them */
+	int rx_fds[BASE_QUEUES_MAX]; /* or -1 */
 
 	/* Control's; those of the config do not change. */
 	enum ethdev_state state;
@@ -157,6 +166,7 @@ struct ethdev_port {
 	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
 	struct event *timer;
 	const char *device; /* the config's devargs, copied */
+	bool sleeps;	    /* workers do */
 	uint16_t n_workers, n_rxq_wanted, n_rxd_wanted, n_txd_wanted;
 };
 
@@ -233,6 +243,14 @@ void ethdev_ask_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info 
 void ethdev_spread_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info *info);
 /* Control, while no worker has the device: tell the rest of the switch how many queues it is. */
 void ethdev_queues_chosen(struct ethdev_port *ep);
+
+/* port_ethdev_sleep.c. Helper: what the device, which was started, can wake with. */
+void ethdev_rx_fds_learn(struct ethdev_port *ep);
+/* Control: that is what workers may sleep on; or nothing any more. */
+void ethdev_rx_fds_set(struct ethdev_port *ep, bool running);
+/* port_ops */
+uint32_t ethdev_rx_sleep(struct port *port, uint16_t queue);
+void ethdev_rx_wake(struct port *port, uint16_t queue);
 
 /* Data path: port_ops. */
 uint16_t ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);

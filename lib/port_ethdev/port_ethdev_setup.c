@@ -87,7 +87,13 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	};
 	conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
 	ethdev_ask_rss(ep, &info, &conf);
+	conf.intr_conf.rxq = ep->interrupts;
 	ret = rte_eth_dev_configure(ep->dev_id, ep->n_rxq, ep->n_txq, &conf);
+	if (ret != 0 && ep->interrupts) {
+		ep->interrupts = false;
+		conf.intr_conf.rxq = 0;
+		ret = rte_eth_dev_configure(ep->dev_id, ep->n_rxq, ep->n_txq, &conf);
+	}
 	if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX,
 			"cannot configure %u receive and %u transmit queues: %s", ep->n_rxq,
@@ -112,11 +118,20 @@ ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 
 	if (ret == 0)
 		ret = rte_eth_dev_start(ep->dev_id);
+	if (ret != 0 && ep->interrupts) {
+		/* Some know only now that they have too few vectors. */
+		ep->interrupts = false;
+		ret = ethdev_configure(ep, err);
+		if (ret != 0)
+			return ret;
+		ret = rte_eth_dev_start(ep->dev_id);
+	}
 	if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX, "cannot start the device: %s", rte_strerror(-ret));
 		return ret;
 	}
 	ep->started = true;
+	ethdev_rx_fds_learn(ep);
 	ethdev_counters_begin(&ep->counters, ep->dev_id);
 	ethdev_spread_rss(ep, &info);
 	ethdev_filter_begin(ep);
@@ -175,6 +190,7 @@ ethdev_open(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 
 	if (ret != 0)
 		return ret;
+	ep->interrupts = ep->sleeps;
 	ret = ethdev_configure(ep, err);
 	if (ret != 0)
 		goto release;

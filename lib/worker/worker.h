@@ -16,7 +16,7 @@
  * between passes. WORKER_ADAPTIVE (doc/decisions/0019): without frames it goes on like that for
  * WORKER_SPIN_US, then with pauses for WORKER_PAUSE_US, then asks its queues for wake-ups
  * (port_ops.rx_sleep), looks once more, and sleeps on their rx_fd and on an eventfd of its
- * own. Queues without rx_fd are looked at after 50 us, 100 us ... up to PORT_SLEEP_SHORT, and so is
+ * own. Queues without rx_fd are looked at after 50 us, 100 us ... up to 2 ms, and so is
  * one whose rx_fd has woken the worker WORKER_NOISE times in a tick for nothing, for the next
  * WORKER_NOISY_TICKS. A sleeping worker is offline: grace periods do not wait for it.
  *

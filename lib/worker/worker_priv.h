@@ -43,8 +43,9 @@ struct worker {
 	uint64_t loops, sleeps, wakeups;
 	bool asleep;
 	/* The loop's alone. */
-	uint64_t last_frame; /* TSC of the last pass that brought something */
-	uint32_t short_us;   /* of the next sleep, if it has to be short */
+	uint64_t last_frame;   /* TSC of the last pass that brought something */
+	uint64_t silent_since; /* the one before the last sleep */
+	uint32_t short_us;     /* of the next sleep, if it has to be short */
 } BASE_CACHE_ALIGNED;
 
 /* Only this worker writes it; control reads it at any time. */

@@ -18,6 +18,7 @@
 #include "worker_priv.h"
 
 #define SHORT_MIN_US 50
+#define SHORT_MAX_US 2000
 #define N_PAUSES     16 /* a microsecond, more or less */
 #define N_EVENTS     16
 
@@ -25,6 +26,7 @@ void
 worker_sleep_prepare(struct worker *w)
 {
 	w->last_frame = rte_rdtsc();
+	w->silent_since = 0;
 	/* The kernel's default would make of each short sleep one of 50 us more. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 }
@@ -106,21 +108,23 @@ worker_sleep(struct worker *w, uint64_t now)
 {
 	const uint64_t hz = rte_get_tsc_hz(), silent = now - w->last_frame;
 
-	if (silent < hz / 1000000 * WORKER_SPIN_US) {
-		w->short_us = SHORT_MIN_US;
+	if (silent < hz / 1000000 * WORKER_SPIN_US)
 		return now;
-	}
 	if (silent < hz / 1000000 * (WORKER_SPIN_US + WORKER_PAUSE_US)) {
 		for (int i = 0; i < N_PAUSES; i++)
 			rte_pause();
 		return now;
+	}
+	if (w->silent_since != w->last_frame) {
+		w->silent_since = w->last_frame;
+		w->short_us = SHORT_MIN_US;
 	}
 	/* Acquire: as above. */
 	uint32_t us = ask_all(w, __atomic_load_n(&w->list, __ATOMIC_ACQUIRE));
 	if (us == PORT_SLEEP_NOT)
 		return now;
 	sleep_for(w, us);
-	w->short_us = RTE_MIN(2 * w->short_us, (uint32_t)PORT_SLEEP_SHORT);
+	w->short_us = RTE_MIN(2 * w->short_us, (uint32_t)SHORT_MAX_US);
 
 	uint64_t end = rte_rdtsc();
 	worker_count_up(&w->sleep_cycles, end - now);
