@@ -65,7 +65,8 @@ ethdev_demand(const struct conf_section *cs, unsigned int n_workers, struct port
 		/* References to payload, of frames that were cut up: a pulled one's are its own. */
 		.loan = n_tx,
 		.data = n_rx + n_tx * n_per_frame,
-		.heap = HEAP_BASE + HEAP_PER_DESC * (n_rx + n_tx),
+		.heap = HEAP_BASE + HEAP_PER_DESC * (n_rx + n_tx) +
+			ethdev_rx_own_bytes(conf_string(cs, "device"), n_rx),
 	};
 }
 
@@ -74,6 +75,7 @@ ethdev_free(struct ethdev_port *ep)
 {
 	if (ep->timer != NULL)
 		event_free(ep->timer);
+	ethdev_rx_own_free(ep);
 	port_fini(&ep->port);
 	free((void *)(uintptr_t)ep->device);
 	free(ep->txq);

@@ -14,6 +14,9 @@
  * device's MTU are dropped by name (too_big), as received ones are (oversize), and all while its
  * link is down or it does not run (link_down).
  *
+ * A frame longer than a buffer is received into several; a driver that cannot, and says by its
+ * arguments how large its one buffer is to be (af_packet's framesz), has a pool of such ones.
+ *
  * Receive queues: one for each worker, or as many as key `rx-queues` says, if the device has them
  * and spreads frames over them, by RSS (a hash of IP, TCP and UDP; the redirection table is set) or
  * by itself; else one. A driver whose arguments make the queues (af_packet's qpairs) has all

@@ -20,12 +20,10 @@ take_slot_size(const char *key, const char *value, void *size)
 	return 0;
 }
 
-/* af_packet cuts received frames that are longer than a slot of its ring, and says nothing. */
-static int
-af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
+static unsigned long
+af_packet_slot(const char *devargs)
 {
 	unsigned long size = AF_PACKET_SLOT_DEFAULT;
-	unsigned long need = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + AF_PACKET_SLOT_HEADER;
 	const char *args = strchr(devargs, ',');
 	struct rte_kvargs *kv = args != NULL ? rte_kvargs_parse(args + 1, NULL) : NULL;
 
@@ -33,6 +31,23 @@ af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
 		rte_kvargs_process(kv, "framesz", take_slot_size, &size);
 		rte_kvargs_free(kv);
 	}
+	return size;
+}
+
+/* It copies a slot into one buffer, and wants that to be as large. */
+static uint32_t
+af_packet_room(const char *devargs)
+{
+	return RTE_MIN(af_packet_slot(devargs), UINT32_MAX);
+}
+
+/* af_packet cuts received frames that are longer than a slot of its ring, and says nothing. */
+static int
+af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
+{
+	unsigned long size = af_packet_slot(devargs);
+	unsigned long need = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + AF_PACKET_SLOT_HEADER;
+
 	if (size >= need)
 		return 0;
 	snprintf(err, PORT_ERROR_MAX, "framesz=%lu is too small for an MTU of %u: %lu are needed",
@@ -67,7 +82,8 @@ static const struct ethdev_driver drivers[] = {
 		.reads_by_cpu = true,
 		.spreads_rx = true,
 		.kernel_limits = true,
-		.check = af_packet_check },
+		.check = af_packet_check,
+		.rx_room = af_packet_room },
 	/* Frees the frame; with copy=1 it reads the first segment. */
 	{ .name = "net_null",
 		.reads_by_cpu = true,
@@ -103,6 +119,20 @@ static const struct ethdev_driver drivers[] = {
 };
 
 static const struct ethdev_driver careful = { .name = "" };
+
+uint32_t
+ethdev_rx_room_of(const char *devargs)
+{
+	for (unsigned int i = 0; i < RTE_DIM(drivers); i++) {
+		const struct ethdev_driver *d = &drivers[i];
+		size_t len = strlen(d->name);
+		/* Virtual devices have their driver's name, and a number. */
+		if (d->rx_room != NULL && strncmp(devargs, d->name, len) == 0 &&
+			devargs[len] >= '0' && devargs[len] <= '9')
+			return d->rx_room(devargs);
+	}
+	return 0;
+}
 
 const struct ethdev_driver *
 ethdev_driver_find(const char *name)

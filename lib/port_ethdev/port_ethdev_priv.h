@@ -61,7 +61,12 @@ struct ethdev_driver {
 	bool any_segs;	   /* as many as there are, though it does not offer MULTI_SEGS */
 	/* NULL or: are the device's arguments fit for frames of this MTU? err in words. */
 	int (*check)(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX]);
+	/* NULL or: bytes of the one buffer that it receives each frame into. */
+	uint32_t (*rx_room)(const char *devargs);
 };
+
+/* The same before there is a device; 0 for all that take several buffers, or are not known. Pure. */
+uint32_t ethdev_rx_room_of(const char *devargs);
 
 /* Never NULL: a driver that is not known gets the careful answer to everything. */
 const struct ethdev_driver *ethdev_driver_find(const char *name);
@@ -110,7 +115,8 @@ struct ethdev_port {
 
 	/* Read by workers, written before port_add. */
 	struct ethdev_txq *txq;	    /* as many as the config asks for */
-	struct rte_mempool *copies; /* for frames that may not be lent */
+	struct rte_mempool *copies; /* for frames that may not be lent; received ones, too, */
+	struct rte_mempool *rx_own; /* but if the device needs larger ones: else NULL */
 	struct offload_pools pools; /* for frames to be changed */
 
 	/* Read by workers, written before `running` is set. */
@@ -260,8 +266,17 @@ uint16_t ethdev_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 #define ETHDEV_RX_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 /* What a buffer of data holds, at the least (port.h). */
 #define ETHDEV_ROOM_MIN 2048
-/* Bytes of a buffer of the pool of copies, which is the one that receives, too. */
+/* Bytes of a buffer of the pool of copies; of one that receives. */
 uint32_t ethdev_room(const struct ethdev_port *ep);
+uint32_t ethdev_rx_room(const struct ethdev_port *ep);
+/*
+ * A device that needs larger buffers to receive than others has a pool of its own, made once.
+ * What it takes of EAL's memory, for n descriptors; 0: no such device. Pure.
+ */
+uint64_t ethdev_rx_own_bytes(const char *devargs, uint32_t n);
+/* Helper: 0, or a negative errno with err in words. */
+int ethdev_rx_own_create(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
+void ethdev_rx_own_free(struct ethdev_port *ep);
 /* Of a device that is configured: what `mtu` in the config says. */
 int ethdev_set_mtu(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 /* Then: what the transmit and receive paths must know of it. */

@@ -45,8 +45,8 @@ setup_queues(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 	rxconf.offloads = conf->rxmode.offloads;
 	txconf.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; q < ep->n_rxq && ret == 0; q++)
-		ret = rte_eth_rx_queue_setup(
-			ep->dev_id, q, ep->n_rxd, socket_id, &rxconf, ep->copies);
+		ret = rte_eth_rx_queue_setup(ep->dev_id, q, ep->n_rxd, socket_id, &rxconf,
+			ep->rx_own != NULL ? ep->rx_own : ep->copies);
 	if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX, "cannot set up a receive queue of %u descriptors: %s",
 			ep->n_rxd, rte_strerror(-ret));
@@ -79,10 +79,13 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	if (ret != 0)
 		return ret;
 
+	ret = ethdev_rx_own_create(ep, err);
+	if (ret != 0)
+		return ret;
 	/* MBUF_FAST_FREE never: frames are shared and come from several pools. */
 	struct rte_eth_conf conf = {
 		.rxmode.offloads = ethdev_rx_offloads(
-			&info, ep->driver, ep->port.mtu + ETHDEV_RX_OVERHEAD, ethdev_room(ep)),
+			&info, ep->driver, ep->port.mtu + ETHDEV_RX_OVERHEAD, ethdev_rx_room(ep)),
 		.txmode.offloads = ethdev_tx_offloads(&info, ep->driver),
 	};
 	conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;

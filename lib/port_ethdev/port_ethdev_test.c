@@ -120,6 +120,15 @@ demand_covers_the_rings(void **state)
 				       "rx-descriptors = 512\ntx-descriptors = 256\nmtu = 9000\n"),
 		4, &d);
 	assert_int_equal(d.data, 4 * 512 + 4 * (256 + 2) * 5);
+
+	/* Buffers of its own, where one has to hold a slot. */
+	uint64_t heap = d.heap;
+	port_ethdev_ops.demand(
+		unit_section("p", "net_af_packet0,iface=lo,framesz=2048", ""), 1, &d);
+	assert_true(d.heap < heap);
+	port_ethdev_ops.demand(
+		unit_section("p", "net_af_packet0,iface=lo,framesz=16384", ""), 1, &d);
+	assert_true(d.heap > 1024 * 16384);
 }
 
 static struct port *went_down;
