@@ -50,8 +50,8 @@ int settings_load(const char *path, const struct settings_cpus *cpus, struct set
 void settings_free(struct settings *s);
 
 /*
- * settings_ports.c: keys of a port that exclude each other, and wires. 0, or -EINVAL with section,
- * key and reason in `why`, and the line in *line.
+ * settings_ports.c: keys of a port that exclude each other, or name other ports. 0, or -EINVAL with
+ * section, key and reason in `why`, and the line in *line.
  */
 int settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t size);
 /* The other end of a port's wire; NULL: it has none. */

@@ -83,6 +83,26 @@ check_vlans(const struct conf_section *cs, char *why, size_t size)
 	return NULL;
 }
 
+static const char *
+check_follow(const struct conf *conf, const struct conf_section *cs, char *why, size_t size)
+{
+	const struct conf_section *leader;
+
+	if (!conf_has(cs, "link-follow"))
+		return NULL;
+	leader = find_port(conf, conf_string(cs, "link-follow"));
+	if (settings_kind(cs)->follow == NULL)
+		snprintf(why, size, "a port of this type has no guest to be told");
+	else if (leader == NULL || leader == cs)
+		snprintf(why, size, "expected the name of another port, found '%s'",
+			conf_string(cs, "link-follow"));
+	else if (conf_has(leader, "link-follow"))
+		snprintf(why, size, "[port %s] follows another port itself", conf_name(leader));
+	else
+		return NULL;
+	return "link-follow";
+}
+
 int
 settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t size)
 {
@@ -93,6 +113,8 @@ settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t 
 		const char *key = check_peer(conf, cs, text, sizeof(text));
 		if (key == NULL)
 			key = check_vlans(cs, text, sizeof(text));
+		if (key == NULL)
+			key = check_follow(conf, cs, text, sizeof(text));
 		if (key != NULL) {
 			*line = conf_line(cs, key);
 			snprintf(why, size, "[port %s]: key '%s': %s", conf_name(cs), key, text);

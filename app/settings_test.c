@@ -292,10 +292,29 @@ a_wire_has_two_ends_and_nothing_else(void **state)
 	}
 }
 
+static void
+a_guests_link_follows_a_port_that_follows_none(void **state)
+{
+	struct settings s;
+
+	refused("[port a]\n" VM "a\nlink-follow = b\n",
+		":4: [port a]: key 'link-follow': expected the name of another port, found 'b'");
+	refused("[port a]\n" VM "a\nlink-follow = a\n",
+		"expected the name of another port, found 'a'");
+	refused("[port a]\n" VM "a\nlink-follow = b\n[port b]\n" VM "b\nlink-follow = c\n"
+		"[port c]\n" VM "c\n",
+		"[port a]: key 'link-follow': [port b] follows another port itself");
+	refused("[port a]\ntype = ethdev\ndevice = net_null0\nlink-follow = b\n[port b]\n" VM "b\n",
+		"[port a]: key 'link-follow': a port of this type has no guest to be told");
+	loads("[port a]\n" VM "a\nlink-follow = b\n[port b]\n" VM "b\n", &s);
+	settings_free(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_guests_link_follows_a_port_that_follows_none, setup),
 		cmocka_unit_test_setup(
 			by_default_the_last_cpu_polls_and_the_others_are_controls, setup),
 		cmocka_unit_test_setup(

@@ -8,6 +8,7 @@
 
 #include "ctl.h"
 #include "fdb.h"
+#include "follow.h"
 #include "helper.h"
 #include "loop.h"
 #include "quiesce.h"
@@ -303,11 +304,14 @@ run_ports(const struct settings *s, struct event_base *base)
 	if (rc == 0)
 		rc = ctl_init(base, fdb);
 	if (rc == 0)
+		rc = follow_start(s->conf, base);
+	if (rc == 0)
 		rc = report_ready(s, base);
 	if (rc == 0)
 		rc = loop_run(fdb);
 	forget_ready();
 	ctl_fini();
+	follow_stop();
 	stop_ports();
 	if (loop_wait(ports_are_stopped, STOP_MS) < 0) {
 		log_error("not all ports stopped within %d ms", STOP_MS);

@@ -43,6 +43,11 @@ const struct conf_key port_conf_keys[] = {
 		.max = BASE_PORT_NAME_MAX - 1,
 		.help = "another port: all frames of one go to the other, whatever their "
 			"addresses" },
+	{ .name = "link-follow",
+		.type = CONF_STRING,
+		.deflt = "",
+		.max = BASE_PORT_NAME_MAX - 1,
+		.help = "another port: while its link is down, so is the guest's of this one" },
 	{ .name = "mtu",
 		.type = CONF_UINT,
 		.deflt = "",

@@ -100,6 +100,11 @@ struct port_ops {
 	 * something that is not there. NULL: > 0, always.
 	 */
 	int (*ready)(struct port *port);
+	/*
+	 * Of a port with key `link-follow`: the port that it follows is up, or not; it starts as if
+	 * told that it is not. NULL: this kind cannot.
+	 */
+	void (*follow)(struct port *port, bool up);
 	void (*stop)(struct port *port);
 	bool (*stopped)(struct port *port);
 	void (*destroy)(struct port *port);

@@ -147,6 +147,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	pv->copybreak = conf_uint(cs, "copybreak");
 	pv->loan_cap = conf_uint(cs, "loan-cap");
 	pv->role = conf_enum(cs, "role");
+	pv->follows = conf_has(cs, "link-follow");
 	pv->offer = offer_of(cs);
 	LIST_INIT(&pv->zombies);
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
@@ -202,16 +203,6 @@ log_kept(const struct port_vhost *pv)
 			pv->port.name, vhost_user_feature_names(kept, names, sizeof(names)));
 }
 
-static const char *
-why_not_open(int ret)
-{
-	if (ret == -EADDRINUSE)
-		return "another program or port does";
-	if (ret == -ENOTSOCK)
-		return "it is there and no socket; remove it, or choose another path";
-	return strerror(-ret);
-}
-
 static int
 pv_start(struct port *port, char err[PORT_ERROR_MAX])
 {
@@ -219,37 +210,18 @@ pv_start(struct port *port, char err[PORT_ERROR_MAX])
 
 	pv_remember(pv, false);
 	log_kept(pv);
-	struct vhost_user_config config = {
-		.role = pv->role,
-		.path = pv->socket,
-		.name = port->name,
-		.features = pv_features_offer(&pv->offer),
-		.queue_pairs = pv->n_queues,
-		.ops = &pv_session_ops,
-		.ctx = pv,
-	};
-
-	int ret = vhost_user_open(pv->env.base, &config, &pv->vu);
-	if (ret < 0) {
-		pv->vu = NULL;
+	int ret = pv->follows ? 0 : pv_link_open(pv, err);
+	pv->held = pv->follows;
+	if (ret < 0)
 		pv_resume_close(&pv->resume, pv_resume_features(&pv->resume) == 0);
-		snprintf(err, PORT_ERROR_MAX, "cannot %s %s: %s",
-			pv->role == VHOST_USER_CLIENT ? "connect to" : "listen on", pv->socket,
-			why_not_open(ret));
-	}
 	return ret;
 }
 
 static void
 pv_stop(struct port *port)
 {
-	struct port_vhost *pv = pv_of(port);
-
-	if (pv->vu == NULL)
-		return;
-	/* Ends a session as if the front-end had gone: on_disconnected lets all rings leave. */
-	vhost_user_close(pv->vu);
-	pv->vu = NULL;
+	pv_of(port)->held = false;
+	pv_link_close(pv_of(port));
 }
 
 static bool
@@ -257,7 +229,7 @@ pv_stopped(struct port *port)
 {
 	const struct port_vhost *pv = pv_of(port);
 
-	return pv->vu == NULL && pv_rings_idle(pv);
+	return pv->vu == NULL && !pv->held && pv_rings_idle(pv);
 }
 
 static void
@@ -278,6 +250,7 @@ const struct port_ops port_vhost_ops = {
 	.demand = pv_demand,
 	.create = pv_create,
 	.start = pv_start,
+	.follow = pv_follow,
 	.stop = pv_stop,
 	.stopped = pv_stopped,
 	.destroy = pv_destroy,

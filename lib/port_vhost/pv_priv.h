@@ -58,13 +58,16 @@ struct port_vhost {
 	struct port_env env;
 	uint16_t n_queues; /* in each direction; twice as many slots */
 	uint16_t copybreak, loan_cap;
+	bool follows;	   /* key link-follow */
 	uint32_t flow_key; /* pv_flow_hash */
 	enum vhost_user_role role;
 	struct pv_offer offer; /* `earlier` is set by start */
 	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 	/* Control's. */
-	struct vhost_user *vu; /* while started */
+	struct vhost_user *vu; /* while started and not held */
+	bool held;	       /* started, but the port that it follows is down */
+	uint64_t n_connects;   /* before this `vu` */
 	bool connected;
 	uint64_t features;
 	uint64_t mtu; /* NET_SET_MTU; 0: never in this session */
@@ -100,6 +103,12 @@ pv_of(struct port *port)
 /* port_vhost.c */
 /* Open the resume file; again: for the second time, what is missing now stays so. */
 void pv_remember(struct port_vhost *pv, bool again);
+
+/* pv_link.c */
+/* Listen, or begin to connect. 0, or a negative errno with err in words. */
+int pv_link_open(struct port_vhost *pv, char err[PORT_ERROR_MAX]);
+void pv_link_close(struct port_vhost *pv);
+void pv_follow(struct port *port, bool up);
 
 /* pv_session.c */
 extern const struct vhost_user_ops pv_session_ops;

@@ -43,9 +43,11 @@ pv_status(struct port *port, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(
 		dict, "role", pv->role == VHOST_USER_CLIENT ? "client" : "server");
 	rte_tel_data_add_dict_string(dict, "socket", pv->socket);
-	rte_tel_data_add_dict_string(
-		dict, "session", pv->vu == NULL ? "stopped" : states[st.state]);
-	base_tel_uint(dict, "connects", st.n_connects);
+	rte_tel_data_add_dict_string(dict, "session",
+		pv->held	 ? "held"
+		: pv->vu == NULL ? "stopped"
+				 : states[st.state]);
+	base_tel_uint(dict, "connects", pv->n_connects + st.n_connects);
 	rte_tel_data_add_dict_string(dict, "session_error", st.last_error);
 	if (pv->role == VHOST_USER_CLIENT)
 		rte_tel_data_add_dict_string(dict, "connect_error", st.connect_error);
