@@ -13,29 +13,23 @@
 #include <string.h>
 #include <time.h>
 
-#include "fg.h"
 #include "pump.h"
 #include "pump_paced.h"
-#include "pump_side.h"
+#include "pump_restart.h"
 
 #define STALL_S 200e-6
-struct guest {
-	struct fg *g;
-	struct side tx, rx;
-};
 
-static struct pump_args args;
-static double stalled; /* seconds for which this process did not run, in the measurement */
+static struct pump pump;
 
-static void
-die(const struct fg *g, const char *what)
+void
+pump_die(const struct fg *g, const char *what)
 {
 	fprintf(stderr, "pump: %s: %s\n", what, g != NULL ? fg_error(g) : strerror(errno));
 	exit(1);
 }
 
-static double
-now(void)
+double
+pump_now(void)
 {
 	struct timespec ts;
 
@@ -43,85 +37,112 @@ now(void)
 	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-static void
-guest_init(struct guest *gu, unsigned int n)
+int
+pump_negotiate(struct fg *g, const struct pump_args *args)
 {
-	uint64_t bytes = (64ull << 20) + 2ull * (args.macs + args.ring) * (args.size + 2560ull);
 	/* CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4 */
 	const uint64_t tso = 1ull << 0 | 1ull << 1 | 1ull << 7 | 1ull << 11;
-	uint64_t features = (args.tso ? tso : 0) | FG_F_VERSION_1 | FG_F_PROTOCOL |
-			    (args.mrg ? FG_F_MRG_RXBUF : 0) | (args.packed ? FG_F_PACKED : 0) |
-			    (args.in_order ? FG_F_IN_ORDER : 0);
+	uint64_t features = (args->tso ? tso : 0) | FG_F_VERSION_1 | FG_F_PROTOCOL |
+			    (args->mrg ? FG_F_MRG_RXBUF : 0) | (args->packed ? FG_F_PACKED : 0) |
+			    (args->in_order ? FG_F_IN_ORDER : 0) |
+			    (args->queues > 1 ? FG_F_MQ | FG_F_CTRL_VQ : 0);
+	int rc = fg_negotiate(g, features, FG_P_REPLY_ACK | (args->queues > 1 ? FG_P_MQ : 0));
 
-	gu->g = fg_new();
-	if (gu->g == NULL || fg_connect(gu->g, args.path[n]) < 0 ||
-		fg_negotiate(gu->g, features, FG_P_REPLY_ACK) < 0)
-		die(gu->g, "connect");
-	if (gu->g->features != features) {
-		fg_fail(gu->g, 0, "%#llx is not offered",
-			(unsigned long long)(features & ~gu->g->offered));
-		die(gu->g, "features");
-	}
-	if (fg_mem_add(gu->g, 0, bytes & ~4095ull, 0, 0) < 0 || fg_set_mem_table(gu->g) < 0)
-		die(gu->g, "memory");
-	if (args.verify)
-		return;
-	if (side_init(gu->g, &gu->rx, &args, n, false) < 0 ||
-		side_init(gu->g, &gu->tx, &args, n, true) < 0)
-		die(gu->g, "ring");
+	if (rc < 0)
+		return rc;
+	if (g->features != features)
+		return fg_fail(g, -EPROTO, "features %#llx are not offered",
+			(unsigned long long)(features & ~g->offered));
+	return fg_set_mem_table(g);
 }
 
 static void
-pass(struct guest *a, struct guest *b)
+guest_init(struct guest *gu, unsigned int n)
 {
-	/* Receive buffers first: after a stall, frames would find none. */
-	side_recycle(&b->rx, args.burst);
-	side_recycle(&a->rx, args.burst);
-	side_recycle(&a->tx, args.burst);
-	if (args.both)
-		side_recycle(&b->tx, args.burst);
+	const struct pump_args *args = &pump.args;
+	uint64_t bytes = (64ull << 20) + 2ull * args->queues * side_memory(args);
+
+	gu->g = fg_new();
+	if (gu->g == NULL || fg_mem_add(gu->g, 0, bytes & ~4095ull, 0, 0) < 0)
+		pump_die(gu->g, "memory");
+	if (args->listen) {
+		if (fg_listen(gu->g, args->path[n]) < 0 || fg_accept(gu->g, 30000) < 0)
+			pump_die(gu->g, "listen");
+	} else if (fg_connect(gu->g, args->path[n]) < 0) {
+		pump_die(gu->g, "connect");
+	}
+	if (pump_negotiate(gu->g, args) < 0)
+		pump_die(gu->g, "features and memory");
+	if (args->verify)
+		return;
+	for (uint32_t q = 0; q < args->queues; q++)
+		if (side_init(gu->g, &gu->rx[q], args, n, q, false) < 0 ||
+			side_init(gu->g, &gu->tx[q], args, n, q, true) < 0)
+			pump_die(gu->g, "ring");
+}
+
+/* What a pass looks after. */
+struct sides {
+	struct side *side[4 * PUMP_QUEUES_MAX];
+	unsigned int n;
+};
+
+static void
+sides_add(struct sides *s, struct side *queues)
+{
+	for (uint32_t q = 0; q < pump.args.queues; q++)
+		s->side[s->n++] = &queues[q];
+}
+
+static inline void
+pass(const struct sides *s)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		side_recycle(s->side[i], pump.args.burst);
 	/* Leaves the cache lines of the indexes to the switch for a moment. */
 	for (int i = 0; i < 4; i++)
 		__builtin_ia32_pause();
 }
 
-static void
-run(struct guest *gu, double seconds)
+/* Returns the seconds for which this process did not run. */
+static double
+run(const struct sides *sides, double seconds)
 {
-	double t = now(), end = t + seconds;
+	double t = pump_now(), end = t + seconds, stalled = 0;
 
 	while (t < end) {
 		double before = t;
 
 		for (int i = 0; i < 64; i++)
-			pass(&gu[0], &gu[1]);
-		t = now();
+			pass(sides);
+		t = pump_now();
 		/* 64 passes take some microseconds: more means that somebody else had the CPU. */
 		if (t - before > STALL_S)
 			stalled += t - before;
 	}
+	return stalled;
 }
 
-/* Every address of a guest is seen once, so that nothing is flooded in the measurement. */
-static void
-announce(struct guest *from, struct guest *to)
+void
+pump_announce(struct pump *p, struct guest *from, struct guest *to)
 {
-	double end = now() + 5;
-	uint32_t left = args.macs;
+	double end = pump_now() + 5;
+	uint32_t left = p->args.macs;
 
-	while (left > 0 && now() < end) {
+	while (left > 0 && pump_now() < end) {
 		uint32_t n = left < 32 ? left : 32;
 
-		if (n > args.ring)
-			n = args.ring;
-		side_offer(&from->tx, n);
-		while (side_pending(&from->tx) < n && now() < end)
-			side_recycle(&to->rx, args.burst);
-		side_skip(&from->tx, side_pending(&from->tx));
+		if (n > p->args.ring)
+			n = p->args.ring;
+		side_offer(&from->tx[0], n);
+		while (side_pending(&from->tx[0]) < n && pump_now() < end)
+			for (uint32_t q = 0; q < p->args.queues; q++)
+				side_recycle(&to->rx[q], p->args.burst);
+		side_skip(&from->tx[0], side_pending(&from->tx[0]));
 		left -= n;
 	}
 	if (left > 0)
-		die(NULL, "the switch does not take frames");
+		pump_die(NULL, "the switch does not take frames");
 }
 
 static uint64_t
@@ -136,146 +157,156 @@ share(uint64_t part, uint64_t whole)
 	return whole > 0 ? (double)part / whole : 0;
 }
 
-static void
-clear(struct side *s)
+/* From one guest to another: over all queues. */
+struct direction {
+	struct side *tx, *rx; /* rx NULL: where nobody counts */
+};
+
+struct counts {
+	uint64_t sent, received, lost;
+};
+
+static struct counts
+count(const struct direction *d)
 {
-	s->passes = s->full = s->idle = s->done = 0;
+	struct counts c = { 0 };
+
+	for (uint32_t q = 0; q < pump.args.queues; q++) {
+		c.sent += completed(&d->tx[q]);
+		c.received += completed(d->rx != NULL ? &d->rx[q] : &d->tx[q]);
+	}
+	return c;
+}
+
+static struct side
+sum(const struct side *queues)
+{
+	struct side s = { 0 };
+
+	for (uint32_t q = 0; queues != NULL && q < pump.args.queues; q++) {
+		s.passes += queues[q].passes;
+		s.idle += queues[q].idle;
+		s.full += queues[q].full;
+	}
+	return s;
+}
+
+static struct counts
+print_direction(const struct direction *d, struct counts before, double t)
+{
+	struct counts c = count(d);
+	struct side tx = sum(d->tx), rx = sum(d->rx);
+
+	c.sent -= before.sent;
+	c.received -= before.received;
+	/* Up to a ring of frames may be on the way at either end of the measurement. */
+	c.lost = c.sent > c.received ? c.sent - c.received : 0;
+	printf("\n    { \"mpps\": %.4f, \"sent\": %llu, \"received\": %llu, \"lost\": %llu, "
+	       "\"tx_waits\": %.4f, \"tx_drained\": %.4f, \"rx_waits\": %.4f, "
+	       "\"rx_exhausted\": %.4f }",
+		c.received / t / 1e6, (unsigned long long)c.sent, (unsigned long long)c.received,
+		(unsigned long long)c.lost, share(tx.idle, tx.passes), share(tx.full, tx.passes),
+		share(rx.idle, rx.passes), share(rx.full, rx.passes));
+	return c;
 }
 
 static int
-measure(struct guest *gu)
+measure(const struct sides *sides, const struct direction *dirs, unsigned int n_dirs)
 {
-	unsigned int n_dirs = args.both ? 2 : 1;
-	uint64_t total = 0, lost = 0, rx0[2], tx0[2];
-	double t0, t;
+	const struct pump_args *args = &pump.args;
+	struct counts before[2], all = { 0 };
+	double t0, t, stalled;
 
-	for (int i = 0; i < 2; i++)
-		side_offer(&gu[i].rx, args.ring);
-	announce(&gu[1], &gu[0]);
-	announce(&gu[0], &gu[1]);
-	if (args.rate > 0)
-		return pump_paced(&gu[0].tx, &gu[1].rx, &args);
-	side_offer(&gu[0].tx, args.ring);
-	if (args.both)
-		side_offer(&gu[1].tx, args.ring);
 	fputs("running\n", stderr);
-	run(gu, args.warmup);
-	for (int i = 0; i < 2; i++) {
-		clear(&gu[i].tx);
-		clear(&gu[i].rx);
+	run(sides, args->warmup);
+	for (unsigned int i = 0; i < sides->n; i++) {
+		struct side *s = sides->side[i];
+		s->passes = s->full = s->idle = s->done = 0;
 	}
-	for (int i = 0; i < 2; i++) {
-		rx0[i] = completed(&gu[!i].rx);
-		tx0[i] = completed(&gu[i].tx);
-	}
-	stalled = 0;
-	t0 = now();
-	run(gu, args.seconds);
-	t = now() - t0;
+	for (unsigned int i = 0; i < n_dirs; i++)
+		before[i] = count(&dirs[i]);
+	t0 = pump_now();
+	stalled = run(sides, args->seconds);
+	t = pump_now() - t0;
 
-	printf("{ \"size\": %u, \"ring\": %u, \"mrg\": %s, \"packed\": %s, \"in_order\": %s, "
-	       "\"macs\": %u, \"seconds\": %.3f,\n"
-	       "  \"directions\": [",
-		args.size, args.ring, args.mrg ? "true" : "false", args.packed ? "true" : "false",
-		args.in_order ? "true" : "false", args.macs, t);
+	printf("{ \"size\": %u, \"ring\": %u, \"queues\": %u, \"mrg\": %s, \"packed\": %s, "
+	       "\"in_order\": %s, \"macs\": %u, \"seconds\": %.3f,\n  \"directions\": [",
+		args->size, args->ring, args->queues, args->mrg ? "true" : "false",
+		args->packed ? "true" : "false", args->in_order ? "true" : "false", args->macs, t);
 	for (unsigned int i = 0; i < n_dirs; i++) {
-		struct side *tx = &gu[i].tx, *rx = &gu[!i].rx;
-		uint64_t n_rx = completed(&gu[!i].rx) - rx0[i],
-			 n_tx = completed(&gu[i].tx) - tx0[i];
-		/* Up to a ring of frames may be on the way at either end of the measurement. */
-		uint64_t n_lost = n_tx > n_rx ? n_tx - n_rx : 0;
-
-		printf("%s\n    { \"mpps\": %.4f, \"sent\": %llu, \"received\": %llu, \"lost\": "
-		       "%llu, "
-		       "\"tx_waits\": %.4f, \"tx_drained\": %.4f, \"rx_waits\": %.4f, "
-		       "\"rx_exhausted\": %.4f }",
-			i > 0 ? "," : "", n_rx / t / 1e6, (unsigned long long)n_tx,
-			(unsigned long long)n_rx, (unsigned long long)n_lost,
-			share(tx->idle, tx->passes), share(tx->full, tx->passes),
-			share(rx->idle, rx->passes), share(rx->full, rx->passes));
-		total += n_rx;
-		lost += n_lost;
+		if (i > 0)
+			putchar(',');
+		struct counts c = print_direction(&dirs[i], before[i], t);
+		all.received += c.received;
+		all.lost += c.lost;
 	}
 	printf(" ],\n  \"frames\": %llu, \"lost\": %llu, \"mpps\": %.4f, \"stalled\": %.4f }\n",
-		(unsigned long long)total, (unsigned long long)lost, total / t / 1e6, stalled / t);
-	return total > 0 ? 0 : 1;
+		(unsigned long long)all.received, (unsigned long long)all.lost,
+		all.received / t / 1e6, stalled / t);
+	return all.received > 0 ? 0 : 1;
+}
+
+/* As many frames as pass. */
+static int
+flood(struct guest *a, struct guest *b)
+{
+	struct direction dirs[2] = { { a->tx, pump.args.sink ? NULL : b->rx }, { b->tx, a->rx } };
+	struct sides sides = { .n = 0 };
+
+	/* Receive buffers first: after a stall, frames would find none. */
+	sides_add(&sides, b->rx);
+	if (a != b)
+		sides_add(&sides, a->rx);
+	sides_add(&sides, a->tx);
+	if (pump.args.both)
+		sides_add(&sides, b->tx);
+	for (uint32_t q = 0; q < pump.args.queues; q++) {
+		side_offer(&a->tx[q], pump.args.ring);
+		if (pump.args.both)
+			side_offer(&b->tx[q], pump.args.ring);
+	}
+	return measure(&sides, dirs, pump.args.both ? 2 : 1);
 }
 
 static int
-verify(struct guest *gu)
+load(void)
 {
-	struct fg_stream *s[2];
-	double end = now() + args.seconds;
-	bool bad = false;
+	struct guest *a = pump.a, *b = pump.b;
 
-	for (int i = 0; i < 2; i++) {
-		struct fg *g = gu[i].g;
-		struct fg_queue *rx, *tx;
-		uint32_t slot = args.size + 128 < 2048 ? 2048 : args.size + 128;
-
-		rx = fg_queue_new(g, true, 0, args.ring, slot, args.ring, 0, 0);
-		tx = fg_queue_new(g, false, 0, args.ring, slot, args.ring, 0, 0);
-		if (rx == NULL || tx == NULL || fg_ring_start(rx->ring) < 0 ||
-			fg_ring_start(tx->ring) < 0 || fg_ring_enable(rx->ring, true) < 0 ||
-			fg_ring_enable(tx->ring, true) < 0)
-			die(g, "queues");
-		fg_net_fill(rx);
+	for (unsigned int i = 0; i < pump.args.n_guests; i++)
+		for (uint32_t q = 0; q < pump.args.queues; q++)
+			side_offer(&pump.guests[i].rx[q], pump.args.ring);
+	if (!pump.args.sink) {
+		pump_announce(&pump, b, a);
+		pump_announce(&pump, a, b);
 	}
-	for (int i = 0; i < 2; i++) {
-		uint8_t src[6], dst[6];
-
-		mac_of(src, i, 0);
-		mac_of(dst, !i, 0);
-		s[i] = fg_stream_new(gu[i].g, gu[!i].g, dst, src, i + 1, 1u << 30);
-		if (s[i] == NULL)
-			die(NULL, "stream");
-		s[i]->size_min = s[i]->size_max = args.size;
-		s[i]->window = args.ring / 2;
-	}
-	for (int i = 0; i < 2; i++)
-		if (fg_greet(gu[i].g, gu[!i].g, s[i]->dst, s[i]->src, 5000) < 0)
-			die(NULL, "the switch does not forward");
-	while (now() < end && !bad)
-		for (int i = 0; i < (args.both ? 2 : 1); i++)
-			bad |= fg_stream_run(s[i], 256, 2000) < 0;
-	printf("{ \"size\": %u, \"verify\": true, \"directions\": [", args.size);
-	for (int i = 0; i < 2; i++) {
-		const struct fg_check *c = &s[i]->check;
-		uint64_t order = gu[i].g->tx[0]->ring->n_out_of_order +
-				 gu[!i].g->rx[0]->ring->n_out_of_order;
-
-		bad |= c->corrupt + c->duplicate + c->reordered + s[i]->lost + order > 0;
-		printf("%s\n    { \"sent\": %llu, \"received\": %llu, \"lost\": %llu, "
-		       "\"duplicate\": %llu, "
-		       "\"corrupt\": %llu, \"reordered\": %llu, \"completed_out_of_order\": %llu }",
-			i > 0 ? "," : "", (unsigned long long)s[i]->sent,
-			(unsigned long long)c->received, (unsigned long long)s[i]->lost,
-			(unsigned long long)c->duplicate, (unsigned long long)c->corrupt,
-			(unsigned long long)c->reordered, (unsigned long long)order);
-	}
-	printf(" ],\n  \"good\": %s }\n", bad ? "false" : "true");
-	return bad ? 1 : 0;
+	if (pump.args.restart)
+		return pump_restart(&pump);
+	if (pump.args.rate > 0)
+		return pump_paced(&pump);
+	return flood(a, b);
 }
 
 int
 main(int argc, char **argv)
 {
-	static struct guest gu[2];
 	int rc;
 
-	pump_parse(argc, argv, &args);
-	if (args.cpu >= 0) {
+	pump_parse(argc, argv, &pump.args);
+	if (pump.args.cpu >= 0) {
 		cpu_set_t set;
 
 		CPU_ZERO(&set);
-		CPU_SET(args.cpu, &set);
+		CPU_SET(pump.args.cpu, &set);
 		if (sched_setaffinity(0, sizeof(set), &set) < 0)
-			die(NULL, "--cpu");
+			pump_die(NULL, "--cpu");
 	}
-	guest_init(&gu[0], 0);
-	guest_init(&gu[1], 1);
-	rc = args.verify ? verify(gu) : measure(gu);
-	fg_free(gu[0].g);
-	fg_free(gu[1].g);
+	for (unsigned int i = 0; i < pump.args.n_guests; i++)
+		guest_init(&pump.guests[i], i);
+	pump.a = &pump.guests[0];
+	pump.b = &pump.guests[pump.args.n_guests > 1 ? 1 : 0];
+	rc = pump.args.verify ? pump_verify(&pump) : load();
+	for (unsigned int i = 0; i < pump.args.n_guests; i++)
+		fg_free(pump.guests[i].g);
 	return rc;
 }

@@ -2,12 +2,14 @@
 #ifndef PUMP_PACED_H
 #define PUMP_PACED_H
 
-#include "pump_side.h"
+#include "pump.h"
 
 /*
- * Send args->rate frames a second from tx to rx, evenly, for args->seconds after args->warmup, and
- * print how long each took until its receiver could see it. 0, or 1 when nothing arrived.
+ * Send args->rate frames a second through the first pair, in clumps of args->clump, for
+ * args->seconds after args->warmup, and print what was lost and how long one of args->sample
+ * took until its receiver could see it: medians of windows of args->window. A window is clean if
+ * all that was due was sent when it was, and arrived. 0, or 1 when nothing arrived at all.
  */
-int pump_paced(struct side *tx, struct side *rx, const struct pump_args *args);
+int pump_paced(struct pump *p);
 
 #endif

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pump_side.h"
+#include "pump.h"
 
 /* What a DPDK guest's packet buffers occupy; also unkind to no cache set. */
 #define BUF_STRIDE 2304
@@ -39,8 +39,23 @@ make_tso(uint8_t *p, uint32_t hdr, uint32_t size)
 	tcp[13] = 0x10;
 }
 
+static uint32_t
+stride_of(uint32_t len)
+{
+	return len + 192 > BUF_STRIDE ? (len + 192 + 63) & ~63u : BUF_STRIDE;
+}
+
+uint64_t
+side_memory(const struct pump_args *args)
+{
+	/* Rings, guards, and the buffers of the larger kind. */
+	return 40ull * args->ring + 8192 +
+	       (uint64_t)(args->macs + args->ring) * (stride_of(args->size + 12) + 64);
+}
+
 int
-side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned int guest, bool tx)
+side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned int guest,
+	unsigned int queue, bool tx)
 {
 	uint32_t hdr = g->features & (FG_F_VERSION_1 | FG_F_MRG_RXBUF) ? 12 : 10;
 	uint32_t len = hdr + args->size;
@@ -49,8 +64,8 @@ side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned i
 	s->tx = tx;
 	s->hdr = hdr;
 	s->size = args->ring;
-	s->r = fg_ring_new(g, 0, tx, args->ring);
-	s->stride = len + 192 > BUF_STRIDE ? (len + 192 + 63) & ~63u : BUF_STRIDE;
+	s->r = fg_ring_new(g, 0, 2 * queue + tx, args->ring);
+	s->stride = stride_of(len);
 	s->len = tx ? len : s->stride - 192;
 	s->n_bufs = tx && args->macs > args->ring ? args->macs : args->ring;
 	s->bufs_gpa = fg_alloc(g, 0, (uint64_t)s->stride * s->n_bufs, 64);
@@ -61,7 +76,7 @@ side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned i
 		uint8_t dst[6], src[6];
 
 		mac_of(src, guest, i % args->macs);
-		mac_of(dst, !guest, i % args->macs);
+		mac_of(dst, guest ^ 1, i % args->macs);
 		memset(p, 0, s->stride);
 		if (tx)
 			fg_frame_make(p + hdr, args->size, dst, src, guest, i);
@@ -78,6 +93,16 @@ side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned i
 		s->next_buf = args->ring % s->n_bufs;
 	}
 	fg_ring_want_call(s->r, false); /* we poll */
+	rc = fg_ring_start(s->r);
+	return rc < 0 ? rc : fg_ring_enable(s->r, true);
+}
+
+int
+side_resume(struct side *s)
+{
+	int rc;
+
+	s->r->base = fg_ring_raw_used_idx(s->r);
 	rc = fg_ring_start(s->r);
 	return rc < 0 ? rc : fg_ring_enable(s->r, true);
 }
@@ -101,6 +126,8 @@ offer_split(struct side *s, uint32_t n)
 			r->desc[(r->avail_idx + i) & (s->size - 1)].addr = next_buf(s);
 	r->avail_idx += n;
 	fg_ring_raw_avail_idx(r, r->avail_idx);
+	/* The device must see the index before we read whether it wants a kick (2.7.13.4). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(*(volatile uint16_t *)&r->used->flags & 1))
 		fg_ring_kick(r);
 }
@@ -131,6 +158,8 @@ offer_packed(struct side *s, uint32_t n)
 	}
 	if (n > 0)
 		__atomic_store_n(&d[first].flags, first_flags, __ATOMIC_RELEASE);
+	/* As above (2.8.21.4). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (((volatile struct fg_packed_event *)r->used)->flags != FG_EVENT_OFF)
 		fg_ring_kick(r);
 }

@@ -7,7 +7,8 @@
 #define PUMP_SIDE_H
 
 #include "fg.h"
-#include "pump.h"
+
+struct pump_args;
 
 struct side {
 	struct fg_ring *r;
@@ -24,12 +25,21 @@ struct side {
 	uint64_t offered, taken; /* buffers, of all time; in the order of the ring */
 };
 
-/* MAC address i of a guest (0 or 1). */
+/* MAC address i of a guest. */
 void mac_of(uint8_t mac[6], unsigned int guest, uint32_t i);
 
-/* A ring with buffers, started; nothing is offered. 0 or a negative errno. */
-int side_init(
-	struct fg *g, struct side *s, const struct pump_args *args, unsigned int guest, bool tx);
+/*
+ * The ring of a queue pair with its buffers, started; nothing is offered. Frames go to the guest's
+ * partner. 0 or a negative errno.
+ */
+int side_init(struct fg *g, struct side *s, const struct pump_args *args, unsigned int guest,
+	unsigned int queue, bool tx);
+
+/* Bytes of guest memory that a side takes. */
+uint64_t side_memory(const struct pump_args *args);
+
+/* After a new connection: the ring goes on where its used index says. Split. */
+int side_resume(struct side *s);
 
 /* Show the device n more buffers. */
 void side_offer(struct side *s, uint32_t n);
@@ -39,6 +49,15 @@ uint32_t side_pending(struct side *s);
 
 /* Do not recycle n completions. */
 void side_skip(struct side *s, uint32_t n);
+
+/* Buffer i of all time. */
+static inline uint8_t *
+side_frame(struct side *s, uint64_t i)
+{
+	uint64_t gpa = s->bufs_gpa + i % s->n_bufs * s->stride;
+
+	return (uint8_t *)fg_ptr(s->r->g, gpa, s->stride) + s->hdr;
+}
 
 /* Offer again what is completed, if it is `burst` or more. */
 static inline void
