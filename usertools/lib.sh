@@ -18,7 +18,7 @@ PACKAGES_RUN="dpdk-dev python3"
 PACKAGES_CHECK="clang clang-format shellcheck mandoc python3-pytest python3-scapy iproute2 iputils-ping
 	valgrind qemu-system-x86 busybox-static cpio kmod xz-utils ethtool iperf3 tcpdump"
 # shellcheck disable=SC2034
-PACKAGES_BENCH="openvswitch-switch-dpdk python3-matplotlib"
+PACKAGES_BENCH="openvswitch-switch-dpdk python3-matplotlib valgrind"
 # shellcheck disable=SC2034
 PACKAGES_FULL="mmdebstrap"
 # In the Debian 13 of the slow rigs, beside PACKAGES_BUILD; the second from its backports.

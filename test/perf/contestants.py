@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Switches that can be measured: ours, dpdk-testpmd as a wire, OVS-DPDK.
+"""Switches that can be measured: ours, and dpdk-testpmd as a wire. ovs.py has OVS-DPDK.
 
 Each is started on its own between the vhost-user sockets `sockets`, its one worker on the last
 CPU, everything else of it on the first. `begin()` and `end()` enclose a measurement; end() says
@@ -8,12 +8,14 @@ what the worker did meanwhile.
 
 import os
 import re
-import subprocess
 import time
 from dataclasses import dataclass
 
 from vstools.process import Process, cpus, wait_for
 from vstools.switch import Switch
+from vstools.telemetry import Telemetry
+from wiring import PARTNER
+
 
 @dataclass
 class Work:
@@ -23,22 +25,40 @@ class Work:
 
 
 class Contestant:
-    """ports: names of guests."""
+    """In `folder`, where its sockets are, too."""
 
-    def __init__(self, build, folder, ports, options=()):
-        self.build, self.folder, self.ports = build, folder, list(ports)
-        self.options = set(options)
-        self.sockets = [f"{folder}/{p}.sock" for p in ports]
+    def __init__(self, build, folder, wiring):
+        self.build, self.folder, self.wiring = build, folder, wiring
+        self.sockets = [f"{folder}/{name}.sock" for name in wiring.guests]
+        self.prepare()
+        self.run_until_killed(self.start)
+
+    def run_until_killed(self, start):
         try:
-            self.start()
-            wait_for(lambda: self.check() and all(map(os.path.exists, self.sockets)), 30,
-                     f"the sockets of {self.name}")
+            start()
+            if not self.wiring.client:
+                wait_for(lambda: self.check() and all(map(os.path.exists, self.sockets)), 30,
+                         f"the sockets of {self.name}")
         except BaseException:
             self.kill()
             raise
 
+    def prepare(self):
+        """Before the first start()."""
+
     def check(self):
         return True
+
+    def die(self):
+        """SIGKILL, of the process that forwards."""
+        self.kill()
+
+    def revive(self):
+        """After die(): as it was, from what it keeps on disk."""
+        for path in self.sockets:
+            if not self.wiring.client and os.path.exists(path):
+                os.unlink(path)
+        self.run_until_killed(self.start)
 
     def __enter__(self):
         return self
@@ -50,23 +70,42 @@ class Contestant:
 class Ours(Contestant):
     name = "vhost-switch"
     folder_of_build = ""
+    switch, port, nic = {}, {}, {}  # further keys
+    process = None
+
+    def sections(self):
+        w, (_, worker_cpu) = self.wiring, cpus()
+        yield "switch", {"workers": worker_cpu, "socket-dir": self.folder, "mac-table": 65536,
+                         **self.switch, **w.switch}
+        limit = 65536 // (2 * len(w.guests))
+        for name in w.guests:
+            yield f"port {name}", {
+                "type": "vhost-user", "socket": f"{name}.sock", "mac-limit": limit,
+                "role": "client" if w.client else "server", "queues": w.queues,
+                **self.port, **w.port}
+        if w.nic == "net_ring":
+            yield "port nic", {"type": "ethdev", "device": "net_ring0", "peer": w.guests[0],
+                               **self.nic}
+        elif w.nic:
+            yield "port nic", {"type": "ethdev", "device": f"{w.nic}0,no-rx=1",
+                               "static-mac": PARTNER, **self.nic}
+
+    def prepare(self):
+        self.config = f"{self.folder}/switch.conf"
+        with open(self.config, "w") as f:
+            for title, keys in self.sections():
+                f.write(f"[{title}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()) + "\n")
 
     def start(self):
-        config = f"{self.folder}/switch.conf"
-        _, worker_cpu = cpus()
-        lines = ["[switch]", f"workers = {worker_cpu}", f"socket-dir = {self.folder}",
-                 "mac-table = 65536"]
-        for port in self.ports:
-            lines += ["", f"[port {port}]", "type = vhost-user", f"socket = {port}.sock",
-                      "mac-limit = 32768"]
-        with open(config, "w") as f:
-            f.write("\n".join(lines) + "\n")
         self.process = None
         binary = f"{self.build}{self.folder_of_build}/app/vhost-switch"
-        self.process = Switch(binary, config, self.folder)
-        self.process.wait_ready()
+        self.process = Switch(binary, self.config, self.folder)
+        if not self.wiring.client:
+            self.process.wait_ready()
 
     def counters(self):
+        if self.process.telemetry is None:
+            self.process.wait_ready()
         row = self.process.ask("workers")["0"]
         return {key: row[key] for key in ("frames", "busy_cycles", "idle_cycles")}
 
@@ -76,7 +115,18 @@ class Ours(Contestant):
     def end(self):
         d = {k: v - self.before[k] for k, v in self.counters().items()}
         return Work(d["busy_cycles"] / max(1, d["frames"]),
-                    d["idle_cycles"] / (d["busy_cycles"] + d["idle_cycles"]))
+                    d["idle_cycles"] / max(1, d["busy_cycles"] + d["idle_cycles"]))
+
+    def nic_sent(self):
+        """Frames that left by the NIC's stand-in: all, those lent, those copied."""
+        port = self.process.ask("port,nic")
+        return port["tx_frames"], port["tx_loaned"], port["tx_copied"]
+
+    def check(self):
+        return self.process.check_running()
+
+    def pid(self):
+        return self.process.child.pid
 
     def kill(self):
         if self.process:
@@ -88,21 +138,41 @@ class OursNative(Ours):
     folder_of_build = "-native"
 
 
+class OursLending(Ours):
+    name = "vhost-switch, copybreak 0"
+    port = {"copybreak": 0}
+
+
+class OursForced(Ours):
+    name = "vhost-switch, lend = force"
+    port, nic = {"copybreak": 0}, {"lend": "force"}
+
+
+class OursAdaptive(Ours):
+    name = "vhost-switch, idle = adaptive"
+    switch = {"idle": "adaptive"}
+
+
 class TestpmdIo(Contestant):
-    """Two net_vhost ports, each frame of one to the other: no switching at all."""
+    """Each frame of one net_vhost port to its neighbour: no switching at all."""
 
     name = "testpmd io"
     __test__ = False
+    process = telemetry = None
 
     def start(self):
         control_cpu, worker_cpu = cpus()
+        w = self.wiring
+        self.process = self.telemetry = None
         # Its output is waited for: by lines.
         argv = ["stdbuf", "-oL", "dpdk-testpmd", "--lcores",
                 f"0@{control_cpu},1@{worker_cpu}", "--no-huge",
                 "-m", 512, "--no-pci", "--file-prefix", "peer"]
-        tso = ",tso=1" if "tso" in self.options else ""
-        for i, port in enumerate(self.ports):
-            argv += ["--vdev", f"net_vhost{i},iface={self.folder}/{port}.sock{tso}"]
+        vdev = f",client={int(w.client)}" + ",tso=1" * w.tso
+        for i, path in enumerate(self.sockets):
+            argv += ["--vdev", f"net_vhost{i},iface={path}{vdev}"]
+        if w.nic:
+            argv += ["--vdev", f"{w.nic}0" + ",no-rx=1" * (w.nic == "net_null")]
         argv += ["--", "-i", "--nb-cores=1", "--forward-mode=io", "--record-core-cycles",
                  "--total-num-mbufs=65536", "--auto-start"]
         self.n_shown = 0
@@ -123,87 +193,16 @@ class TestpmdIo(Contestant):
             >= self.n_shown and found, 10, "testpmd's cycles")
         return Work(float(cycles[-1]))
 
-    def kill(self):
-        self.process.kill()
+    def nic_sent(self):
+        self.telemetry = self.telemetry or Telemetry(self.folder, "peer")
+        return self.telemetry(f"/ethdev/stats,{len(self.sockets)}")["opackets"], None, None
 
-
-class Ovs(Contestant):
-    """OVS-DPDK, all its files in our folder. NORMAL: it learns, as we do."""
-
-    name = "OVS NORMAL"
-    flows = False
-    vswitchd = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
-    schema = "/usr/share/openvswitch/vswitch.ovsschema"
-
-    def run(self, *argv):
-        done = subprocess.run([str(a) for a in argv], env=self.env, capture_output=True,
-                              text=True, timeout=60)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(map(str, argv))}: {done.stderr}")
-        return done.stdout
-
-    def vsctl(self, *words):
-        return self.run("ovs-vsctl", f"--db=unix:{self.folder}/db.sock", "--timeout=8", *words)
-
-    def appctl(self, *words):
-        return self.run("ovs-appctl", "-t", f"{self.folder}/vswitchd.ctl", *words)
-
-    def start(self):
-        control_cpu, worker_cpu = cpus()
-        folder = self.folder
-        self.env = dict(os.environ, OVS_RUNDIR=folder, OVS_LOGDIR=folder, OVS_DBDIR=folder)
-        self.processes = []
-        self.run("ovsdb-tool", "create", f"{folder}/conf.db", self.schema)
-        self.spawn("ovsdb", ["ovsdb-server", f"{folder}/conf.db", "--no-chdir",
-                             f"--remote=punix:{folder}/db.sock",
-                             f"--unixctl={folder}/ovsdb.ctl"], control_cpu)
-        wait_for(lambda: os.path.exists(f"{folder}/db.sock"), 10, "ovsdb-server")
-        self.vsctl("--no-wait", "init")
-        extra = "--legacy-mem --no-huge -m 1536 --no-pci --file-prefix ovs"
-        settings = {"dpdk-init": "true", "pmd-cpu-mask": hex(1 << worker_cpu),
-                    "dpdk-lcore-mask": hex(1 << control_cpu), "dpdk-extra": f'"{extra}"',
-                    "n-handler-threads": 1, "n-revalidator-threads": 1,
-                    "userspace-tso-enable": "true" if "tso" in self.options else "false"}
-        self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
-                   *(f"other_config:{k}={v}" for k, v in settings.items()))
-        self.spawn("vswitchd", [self.vswitchd, f"unix:{folder}/db.sock", "--no-chdir",
-                                f"--unixctl={folder}/vswitchd.ctl"], None)
-        self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
-                   "other-config:mac-table-size=65536")
-        for i, port in enumerate(self.ports):
-            name = f"{port}.sock"
-            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name,
-                       "type=dpdkvhostuser", f"ofport_request={i + 1}")
-        if self.flows:
-            self.run("ovs-ofctl", "del-flows", f"unix:{folder}/br0.mgmt")
-            for a, b in (1, 2), (2, 1):
-                self.run("ovs-ofctl", "add-flow", f"unix:{folder}/br0.mgmt",
-                         f"in_port={a},actions=output:{b}")
-
-    def spawn(self, name, argv, cpu):
-        self.processes.append(Process(name, ["env", *(
-            f"{k}={v}" for k, v in self.env.items() if k.startswith("OVS_")), *argv],
-            self.folder, cpu))
-
-    def check(self):
-        return all(p.check_running() for p in self.processes)
-
-    def begin(self):
-        self.appctl("dpif-netdev/pmd-stats-clear")
-
-    def end(self):
-        text = self.appctl("dpif-netdev/pmd-stats-show")
-        cycles = re.search(r"avg processing cycles per packet: ([\d.]+)", text)
-        idle = re.search(r"idle cycles: \d+ \(([\d.]+)%\)", text)
-        if not cycles or not idle:
-            raise RuntimeError(f"no frames at all: {text}")
-        return Work(float(cycles[1]), float(idle[1]) / 100)
+    def pid(self):
+        return self.process.child.pid
 
     def kill(self):
-        for p in reversed(self.processes):
-            p.kill()
-
-
-class OvsFlows(Ovs):
-    name = "OVS in_port flows"
-    flows = True
+        if self.telemetry:
+            self.telemetry.close()
+            self.telemetry = None
+        if self.process:
+            self.process.kill()

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * instructions SIZE split|packed PASSES ADDRESSES: a worker's pass, PASSES times, from one guest's
- * port over l2 to another's, 32 frames of SIZE bytes each, between ADDRESSES stations on each side
- * in turn, all of which spoke before. The guests are played in between, on the same
- * thread; they poll, as the light pump's do. Prints the number of frames; instructions_test.py
- * counts what measured_pass executes.
+ * instructions SIZE split|packed PASSES ADDRESSES WORKERS: a worker's pass, PASSES times, from one
+ * guest's port over l2 to another's, 32 frames of SIZE bytes each, between ADDRESSES stations on
+ * each side in turn, all of which spoke before; the switch has WORKERS, one of which works. The
+ * guests are played in between, on the same thread; they poll, as the light pump's do. Prints the
+ * number of frames; stages.py counts what measured_pass executes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static struct event_base *base;
 static struct conf *conf;
 static char dir[] = "/tmp/instructions-XXXXXX";
 static struct l2 *l2;
-static uint32_t size, n_passes, n_addresses;
+static uint32_t size, n_passes, n_addresses, n_workers;
 
 __attribute__((noinline)) void measured_pass(void);
 
@@ -168,9 +168,9 @@ ports_open(void)
 	static const char text[] = "[port a]\ntype = vhost-user\nsocket = a.sock\n"
 				   "[port b]\ntype = vhost-user\nsocket = b.sock\n";
 	const struct conf_schema kind = { port_vhost_ops.kind, port_vhost_ops.keys };
-	struct port_env env = {
-		.socket_dir = dir, .n_workers = 1, .pools = { unit_small, unit_loan, unit_data }
-	};
+	struct port_env env = { .socket_dir = dir,
+		.n_workers = n_workers,
+		.pools = { unit_small, unit_loan, unit_data } };
 	char err[CONF_ERROR_MAX];
 
 	base = env.base = event_base_new();
@@ -221,12 +221,13 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(pass_by_pass) };
 
-	if (argc != 5)
+	if (argc != 6)
 		return 2;
 	size = atoi(argv[1]);
 	unit_packed = strcmp(argv[2], "packed") == 0;
 	n_passes = atoi(argv[3]);
 	n_addresses = atoi(argv[4]);
+	n_workers = atoi(argv[5]);
 	if (_cmocka_run_group_tests("instructions", tests, 1, setup, teardown) != 0)
 		return 1;
 	printf("%u\n", n_passes * BASE_BURST);

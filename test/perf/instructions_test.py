@@ -7,48 +7,32 @@ what to write into instructions.json, in the same commit.
 
 import json
 import os
-import re
-import subprocess
 import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-RECORD = os.path.join(HERE, "instructions.json")
-CASES = [(size, form) for form in ("split", "packed") for size in (64, 1518)]
-PASSES = 100
+import stages
+
+RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instructions.json")
 
 
-ADDRESSES_MANY = 256  # more than a burst has frames
+def count(build, case):
+    return sum(stages.count(build, case).values())
 
 
-def name(size, form):
-    return f"{form}, {size} bytes"
-
-
-def count(build, size, form, addresses=1):
-    argv = ["valgrind", "--tool=callgrind", "--toggle-collect=measured_pass",
-            "--callgrind-out-file=/dev/null", f"{build}/test/perf/instructions", str(size), form,
-            str(PASSES), str(addresses)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    collected = int(re.search(r"Collected : (\d+)", done.stderr)[1])
-    return collected / int(re.search(r"^(\d+)$", done.stdout, re.M)[1])
-
-
-@pytest.mark.parametrize("size, form", CASES)
-def test_a_frame_costs_as_many_instructions_as_recorded(request, size, form):
+@pytest.mark.parametrize("case", stages.CASES)
+def test_a_frame_costs_as_many_instructions_as_recorded(request, case):
     with open(RECORD) as f:
-        recorded = json.load(f)[name(size, form)]
-    now = count(request.config.getoption("--build"), size, form)
+        recorded = json.load(f)[case]
+    now = count(request.config.getoption("--build"), case)
     assert abs(now / recorded - 1) <= 0.05, f"{now:.0f} instead of {recorded}"
 
 
 def test_a_frame_costs_no_more_where_many_stations_speak(request):
     build = request.config.getoption("--build")
-    one, many = (count(build, 64, "split", n) for n in (1, ADDRESSES_MANY))
+    one, many = (count(build, case) for case in ("split, 64 bytes", stages.MANY))
     assert many <= one * 1.03, f"{many:.0f} instead of {one:.0f}"
 
 
 if __name__ == "__main__":
-    print(json.dumps({name(*case): round(count(sys.argv[1], *case)) for case in CASES}, indent=1))
+    print(json.dumps({case: round(count(sys.argv[1], case)) for case in stages.CASES}, indent=1))

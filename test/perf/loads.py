@@ -1,33 +1,44 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What loads a contestant, on the first CPU: the light pump, or dpdk-testpmd's virtio-user."""
+"""What loads a contestant, on the first CPU: the light pump, or dpdk-testpmd's virtio-user.
+
+Each load takes (contestant, seconds, results so far) and returns a Result.
+"""
 
 import json
 import subprocess
 import time
 from dataclasses import dataclass, field
 
-from vstools.process import cpus
+from vstools.process import cpus, die_with_parent
 from vstools.testpmd import Testpmd
 
-SETTLE = 0.7  # seconds until a load has reached its speed
-MARGIN = 0.2  # of the load's own measurement, at either end, that the contestant's leaves out
+SETTLE = 0.5  # seconds until a load has reached its speed
+MARGIN = 0.15  # of the load's own measurement, at either end, that the contestant's leaves out
 STALLED_MAX = 0.1  # share of the time that a load may be without its CPU
 
 
 @dataclass
 class Result:
-    mpps: float  # million frames a second that arrived, all directions together
-    cycles: float  # of the contestant's worker, per frame
-    idle: float  # its share without work, None: it does not say
-    waits: float  # share of the load's looks that found nothing done: how light it is
+    mpps: float = 0  # million frames a second that arrived, all directions together
+    cycles: float = None  # of the contestant's worker, per frame
+    idle: float = None  # its share without work, None: it does not say
+    waits: float = 1.0  # share of the load's looks that found nothing done: how light it is
     lost: int = 0
-    latency: dict = field(default_factory=dict)  # ns, by percentile
+    values: dict = field(default_factory=dict)  # what only some setups have
+    distance: float = 0  # ns from one CPU to the other and back (placement.py)
 
     def __str__(self):
-        if self.latency:
-            return ", ".join(f"{name} {ns / 1000:.1f} us" for name, ns in self.latency.items())
-        idle = "" if self.idle is None else f", idle {self.idle:.0%}"
-        return f"{self.mpps:.2f} Mpps, {self.cycles:.0f} cycles{idle}, {self.bound}-bound"
+        words = [f"{self.mpps:.2f} Mpps"] * (self.mpps > 0)
+        words += [f"{self.cycles:.0f} cycles"] if self.cycles else []
+        words += [f"{self.bound}-bound"] * (self.mpps > 0)
+        return ", ".join(words + [f"{k} {v:.4g}" for k, v in self.values.items()
+                                  if v is not None])
+
+    def get(self, key):
+        """A number of this result; None: it has none."""
+        if key == "speed":  # by cycles: how many frames a worker could forward
+            return 1e3 / self.cycles if self.cycles else None
+        return getattr(self, key) if hasattr(self, key) else self.values.get(key)
 
     @property
     def bound(self):
@@ -41,64 +52,106 @@ class Noise(RuntimeError):
     """Something else ran on the load's CPU: the run says nothing."""
 
 
-def pump_command(build, sockets, size, both=True, macs=1, ring=1024, packed=False, mrg=False,
-                 tso=False, seconds=1.0, extra=()):
+def pump_command(contestant, size, seconds, warmup=SETTLE, extra=(), sockets=None, **options):
+    """options: as the pump's; True is a flag, False is none."""
     guest_cpu, _ = cpus()
-    argv = [f"{build}/test/fakeguest/pump", "--size", size, "--macs", macs, "--ring", ring,
-            "--cpu", guest_cpu, "--seconds", seconds, "--warmup", SETTLE, *extra]
-    argv += ["--both"] * both + ["--packed"] * packed + ["--mrg"] * mrg + ["--tso"] * tso
-    return [str(a) for a in argv + list(sockets)]
+    argv = [f"{contestant.build}/test/fakeguest/pump", "--size", size, "--cpu", guest_cpu,
+            "--seconds", seconds, "--warmup", warmup, *extra]
+    for name, value in options.items():
+        if value is True:
+            argv.append(f"--{name}")
+        elif value is not False:
+            argv += [f"--{name}", value]
+    if contestant.wiring.client:
+        argv.append("--listen")
+    return [str(a) for a in argv + list(sockets or contestant.sockets[:2])]
 
 
-def pump(contestant, seconds, **options):
+class Pump:
+    """One run of it. `with Pump(argv) as pump: ...; pump.result()`"""
+
+    def __init__(self, argv):
+        self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      preexec_fn=die_with_parent)
+
+    def wait_running(self):
+        """Until its guests are known to the switch, and it begins to send."""
+        line = self.child.stderr.readline()
+        if line != b"running\n":
+            raise RuntimeError(line.decode() or f"pump: {self.child.wait(5)}")
+
+    def result(self, timeout=90):
+        out, err = self.child.communicate(timeout=timeout)
+        if self.child.returncode != 0:
+            raise RuntimeError(f"pump: {err.decode() or out.decode() or self.child.returncode}")
+        return json.loads(out)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.communicate()
+
+
+def pump(contestant, seconds, _, size, **options):
     """Load it for a while and measure the middle of that."""
-    argv = pump_command(contestant.build, contestant.sockets[:2], seconds=seconds, **options)
-    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
+    with Pump(pump_command(contestant, size, seconds, **options)) as child:
         # Some contestants take their time until they look at a new guest's rings.
-        child.stderr.readline()
+        child.wait_running()
         time.sleep(SETTLE + MARGIN)
         contestant.begin()
         time.sleep(seconds - 2 * MARGIN)
         work = contestant.end()
-        out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.wait()
-    if child.returncode != 0:
-        raise RuntimeError(f"pump: {err.decode()}")
-    result = json.loads(out)
-    if result["stalled"] > STALLED_MAX:
-        raise Noise(f"the pump had no CPU for {result['stalled']:.0%} of the time")
-    waits = min(d["tx_waits"] for d in result["directions"])
-    return Result(result["mpps"], work.cycles, work.idle, waits, result["lost"])
+        r = child.result()
+    if r["stalled"] > STALLED_MAX:
+        raise Noise(f"the pump had no CPU for {r['stalled']:.0%} of the time")
+    waits = min(d["tx_waits"] for d in r["directions"])
+    return Result(r["mpps"], work.cycles, work.idle, waits, r["lost"])
 
 
-def paced(contestant, seconds, rate, size=64, packed=False):
-    """A given rate, one way: how long each frame takes."""
-    argv = pump_command(contestant.build, contestant.sockets[:2], size, both=False, packed=packed,
-                        seconds=seconds, extra=["--rate", int(rate)])
-    contestant.begin()
-    done = subprocess.run(argv, capture_output=True, timeout=60)
-    if done.returncode != 0:
-        raise RuntimeError(f"pump: {done.stderr.decode()}")
-    work, r = contestant.end(), json.loads(done.stdout)
-    return Result(r["received"] / r["seconds"] / 1e6, work.cycles, work.idle, 1.0,
-                  r["sent"] - r["received"],
-                  {p: r[f"{p}_ns"] for p in ("p50", "p99", "p999", "max")})
+def sink(contestant, seconds, results, size, **options):
+    """What one guest sends leaves by the NIC's stand-in, which must say so."""
+    before = contestant.nic_sent()
+    r = pump(contestant, seconds, results, size=size, sink=True, sockets=contestant.sockets[:1],
+             **options)
+    total, lent, copied = (b if b is None else b - a for a, b in
+                           zip(before, contestant.nic_sent()))
+    if total < r.mpps * 1e6 * seconds * 0.99:
+        raise RuntimeError(f"{contestant.name}: of {r.mpps * 1e6 * seconds:.0f} frames"
+                           f" {total} left by the NIC")
+    if lent is not None:
+        r.values = {"lent": lent / total, "copied": copied / total}
+    return r
 
 
-def verify(contestant, seconds=0.5, **options):
+def paced(contestant, seconds, _, rate, size=64, **options):
+    """A given rate, one way: what is lost, and how long each frame takes (one of `sample`)."""
+    argv = pump_command(contestant, size, seconds, rate=max(1, int(rate)), **options)
+    with Pump(argv) as child:
+        child.wait_running()
+        contestant.begin()
+        r = child.result()
+        work = contestant.end()
+    values = {f"{p}_us": r[f"{p}_ns"] / 1000 for p in ("p50", "p99", "p999", "max")}
+    values |= {"clean": r["clean"] / r["windows"], "gap_us": r["gap_ns"] / 1000}
+    return Result(r["mpps"], work.cycles, work.idle, lost=max(0, r["sent"] - r["received"]),
+                  values=values)
+
+
+def verify(contestant, size, seconds=0.4, **options):
     """Does every byte arrive, in order? Raises if not."""
-    argv = pump_command(contestant.build, contestant.sockets[:2], seconds=seconds,
-                        extra=["--verify"], **options)
-    done = subprocess.run(argv, capture_output=True, timeout=60)
-    if done.returncode != 0:
-        raise RuntimeError(f"{contestant.name} does not forward as it should: "
-                           f"{done.stdout.decode()}{done.stderr.decode()}")
+    argv = pump_command(contestant, size, seconds, verify=True, **options)
+    # A second time, since a contestant may take its time to begin on a busy machine.
+    for _ in range(2):
+        done = subprocess.run(argv, capture_output=True, timeout=60, preexec_fn=die_with_parent)
+        if done.returncode == 0:
+            return
+    raise RuntimeError(f"{contestant.name} does not forward as it should: "
+                       f"{done.stdout.decode()}{done.stderr.decode()}")
 
 
-def virtio_user(contestant, seconds, size, packed=False, ring=1024):
+def virtio_user(contestant, seconds, _, size, packed=False, ring=1024):
     """Two virtio-user ports of one testpmd send a ring of frames round and round."""
     macs = ("52:54:00:00:00:01", "52:54:00:00:00:02")
     guests = Testpmd(contestant.folder, contestant.sockets[:2], macs=macs, ring=ring,
