@@ -169,15 +169,19 @@ list_build(const struct worker_place *places, uint32_t n, unsigned int worker)
 	if (n_mine == 0)
 		return &empty_list;
 
-	struct worker_list *list = calloc(1, sizeof(*list) + n_mine * sizeof(list->queues[0]));
+	struct worker_list *list = calloc(1,
+		sizeof(*list) + n_mine * sizeof(list->queues[0]) + n_mine * sizeof(list->order[0]));
 	if (list == NULL)
 		rte_panic("worker: out of memory for a list of queues\n");
+	list->order = (struct worker_queue **)&list->queues[n_mine];
+	list->n_lively = n_mine;
 	for (uint32_t i = 0; i < n; i++) {
 		if (places[i].worker != (int)worker)
 			continue;
 		struct port *port = port_get(places[i].port);
-		list->queues[list->n++] =
-			(struct worker_queue){ port->ops->rx_burst, port, places[i].queue, true };
+		list->order[list->n] = &list->queues[list->n];
+		list->queues[list->n++] = (struct worker_queue){ port->ops->rx_burst, port,
+			places[i].queue, .asked = true };
 	}
 	return list;
 }

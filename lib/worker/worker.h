@@ -11,7 +11,9 @@
  * port. A queue that has a good place keeps it: on its node, where no other
  * worker there has at least two queues less.
  *
- * The loop: each pass takes one burst from every queue of the list, then passes a checkpoint.
+ * The loop: each pass takes one burst from every queue of the list, then passes a checkpoint. A
+ * queue that brought nothing in WORKER_SILENT_POLLS polls is silent: while others bring frames, it
+ * is looked at every WORKER_SILENT_US only (doc/decisions/0021).
  * WORKER_POLL: it waits for nothing; a worker whose list is empty sleeps WORKER_EMPTY_SLEEP_US
  * between passes. WORKER_ADAPTIVE (doc/decisions/0019): without frames it goes on like that for
  * WORKER_SPIN_US, then with pauses for WORKER_PAUSE_US, then asks its queues for wake-ups
@@ -31,6 +33,9 @@
 #include "base.h"
 
 #define WORKER_EMPTY_SLEEP_US 100
+
+#define WORKER_SILENT_POLLS 64
+#define WORKER_SILENT_US    10
 
 #define WORKER_SPIN_US	   50
 #define WORKER_PAUSE_US	   50

@@ -15,13 +15,18 @@ struct worker_queue {
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	struct port *port;
 	uint16_t queue;
-	bool asked; /* the loop's: for wake-ups; true at first, since a worker before may have */
+	/* The loop's. */
+	bool asked;	 /* for wake-ups; true at first, since a worker before may have */
+	uint8_t n_empty; /* polls in a row that brought nothing, up to WORKER_SILENT_POLLS */
 };
 
-/* Immutable once published, but for `asked`. */
+/* Immutable once published, but for what is the loop's. */
 struct worker_list {
 	struct worker_list *next; /* of retired ones */
 	uint32_t n;
+	/* The loop's. All queues, those that are not silent first. */
+	uint32_t n_lively;
+	struct worker_queue **order;
 	struct worker_queue queues[];
 };
 

@@ -170,6 +170,71 @@ frames_go_through_and_are_counted(void **state)
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
+/* Queues 0 of port 0 feeds; all of the others but one are silent, and polled by the same worker. */
+static void
+a_busy_worker_looks_at_silent_queues_from_time_to_time(void **state)
+{
+	struct worker_status before, after;
+
+	fakes[0].feeds = true;
+	for (int i = 0; i < N_PORTS * N_QUEUES; i++)
+		activate(i / N_QUEUES, i % N_QUEUES, true);
+	for (int q = 1; q < N_QUEUES; q++)
+		activate(0, q, false);
+	assert_int_equal(worker_start(), 0);
+	assert_true(gets_polled(0, 0));
+	assert_true(gets_polled(3, 2));
+	int w = worker_of_queue(&fakes[0].port, 0);
+	rte_delay_us_sleep(20000);
+
+	worker_status(w, &before);
+	uint64_t n_lively = polls(0, 0), start = rte_get_tsc_cycles();
+	uint64_t n_silent[N_PORTS][N_QUEUES];
+	for (int p = 1; p < N_PORTS; p++)
+		for (uint16_t q = 0; q < N_QUEUES; q++)
+			n_silent[p][q] = polls(p, q);
+	rte_delay_us_sleep(100000);
+	n_lively = polls(0, 0) - n_lively;
+	unsigned int n = 0;
+	for (int p = 1; p < N_PORTS; p++) {
+		for (uint16_t q = 0; q < N_QUEUES; q++) {
+			if (worker_of_queue(&fakes[p].port, q) != w)
+				continue;
+			/* The other worker is idle, and polls all it has each time. */
+			uint64_t k = polls(p, q) - n_silent[p][q];
+			uint64_t us = (rte_get_tsc_cycles() - start) * 1000000 / rte_get_tsc_hz();
+			assert_in_range(k, 1, us / WORKER_SILENT_US + 2);
+			n++;
+		}
+	}
+	worker_status(w, &after);
+	assert_true(n > 2);
+	assert_true(n_lively + 2 >= after.loops - before.loops);
+}
+
+static void
+a_silent_queue_that_speaks_is_polled_each_time_again(void **state)
+{
+	fakes[0].feeds = true;
+	for (int p = 0; p < N_PORTS; p++)
+		activate(p, 0, true);
+	assert_int_equal(worker_start(), 0);
+	assert_true(gets_polled(3, 0));
+	rte_delay_us_sleep(20000);
+	for (int round = 0; round < 200; round++) {
+		int p = 1 + round % (N_PORTS - 1);
+		__atomic_add_fetch(&fakes[p].queues[0].n_pending, 100, __ATOMIC_RELEASE);
+		for (int ms = 0; ms < 10000 && __atomic_load_n(&fakes[p].queues[0].n_pending,
+						       __ATOMIC_RELAXED) > 0;
+			ms++)
+			rte_delay_us_sleep(50);
+		assert_int_equal(fakes[p].queues[0].n_pending, 0);
+	}
+	for (int p = 0; p < N_PORTS; p++)
+		assert_true(gets_polled(p, 0));
+	assert_int_equal(n_overlaps, 0);
+}
+
 int
 main(void)
 {
@@ -181,6 +246,8 @@ main(void)
 		T(no_queue_is_ever_polled_by_two_workers),
 		T(workers_stop_and_start_again),
 		T(frames_go_through_and_are_counted),
+		T(a_busy_worker_looks_at_silent_queues_from_time_to_time),
+		T(a_silent_queue_that_speaks_is_polled_each_time_again),
 	};
 	if (unit_workers_init() < 0)
 		return 1;
