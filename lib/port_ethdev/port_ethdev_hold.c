@@ -63,6 +63,7 @@ ethdev_hold_check(struct ethdev_hold *h, uint64_t now, uint64_t limit)
 	uint64_t sent = h->oldest_tsc;
 
 	if (drop_done(h)) {
+		h->full = false;
 		if (h->stuck && !h->restart && now - sent < limit)
 			__atomic_store_n(&h->stuck, false, __ATOMIC_RELAXED);
 		if (ethdev_hold_empty(h))
@@ -75,8 +76,8 @@ ethdev_hold_check(struct ethdev_hold *h, uint64_t now, uint64_t limit)
 		h->n_stuck++;
 		__atomic_store_n(&h->stuck, true, __ATOMIC_RELAXED);
 	}
-	/* Copies may lie there as long as they like. */
-	if (h->loans)
+	/* Copies may lie there as long as they like, if they are in nobody's way. */
+	if (h->loans || (h->full && now - sent >= limit * ETHDEV_HOLD_HUNG))
 		__atomic_store_n(&h->restart, true, __ATOMIC_RELAXED);
 }
 
@@ -88,6 +89,6 @@ ethdev_hold_stopped(struct ethdev_hold *h)
 	if (h->oldest != NULL)
 		forget(h->oldest);
 	h->oldest = h->newest = NULL;
-	h->unmarked = h->loans = false;
+	h->unmarked = h->loans = h->full = false;
 	__atomic_store_n(&h->restart, false, __ATOMIC_RELAXED);
 }

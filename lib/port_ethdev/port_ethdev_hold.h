@@ -10,7 +10,8 @@
  *
  * A queue whose oldest mark is too old gets copies only, and if it holds loans, control restarts
  * the device, which makes the driver free all. It is lent to again when a frame has left it in
- * time.
+ * time. A queue that is full, of copies too, and has not moved for ten times that long does not come
+ * to itself any more: the device is restarted as well.
  *
  * Threads: workers, under the queue's lock; control only where it says so.
  */
@@ -24,6 +25,7 @@
 
 #define ETHDEV_HOLD_POLL_US 100 /* between two looks at a device's queues */
 #define ETHDEV_HOLD_MS	    300 /* a loan's greatest age; seen after up to twice that */
+#define ETHDEV_HOLD_HUNG    10	/* times that long a full queue may stand still */
 
 struct ethdev_port;
 
@@ -32,9 +34,10 @@ struct ethdev_hold {
 	uint64_t oldest_tsc, newest_tsc;  /* when they were sent */
 	bool unmarked;			  /* frames behind `newest`: of a burst not taken whole */
 	bool loans;			  /* among what it holds */
-	bool stuck;			  /* copies only; read by workers without the lock */
-	bool restart;			  /* control is to restart the device; set by workers */
-	uint32_t n_stuck;		  /* how often; for telemetry */
+	bool full;	  /* not all of a burst was taken, and no mark has left since */
+	bool stuck;	  /* copies only; read by workers without the lock */
+	bool restart;	  /* control is to restart the device; set by workers */
+	uint32_t n_stuck; /* how often; for telemetry */
 };
 
 /* Take a reference to the frame that may become the newest mark. */
@@ -53,6 +56,13 @@ ethdev_hold_unmark(struct rte_mbuf *m)
 
 /* The device took frames; m: the last of the burst, marked, if that was among them, or NULL. */
 void ethdev_hold_sent(struct ethdev_hold *h, struct rte_mbuf *m, bool loans, uint64_t now);
+/* It took not all of a burst. */
+static inline void
+ethdev_hold_full(struct ethdev_hold *h)
+{
+	h->full = true;
+}
+
 /* After the driver was made to look: is the queue empty, does it move? */
 void ethdev_hold_check(struct ethdev_hold *h, uint64_t now, uint64_t limit);
 /* The device was stopped and has freed all it had. Control; no worker uses the queue. */

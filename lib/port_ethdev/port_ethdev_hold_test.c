@@ -89,6 +89,30 @@ copies_may_stay_as_long_as_they_like(void **state)
 }
 
 static void
+a_full_queue_that_does_not_move_is_restarted_though_it_holds_copies(void **state)
+{
+	struct ethdev_hold h = { 0 };
+	struct rte_mbuf *a = send_marked(&h, false, 1000);
+
+	ethdev_hold_full(&h);
+	ethdev_hold_check(&h, 1000 + ETHDEV_HOLD_HUNG * LIMIT - 1, LIMIT);
+	assert_false(h.restart);
+	/* It moves, and is full again, from then on. */
+	struct rte_mbuf *b = send_marked(&h, false, 2000);
+	device_does(a);
+	ethdev_hold_check(&h, 2001, LIMIT);
+	ethdev_hold_check(&h, 2000 + ETHDEV_HOLD_HUNG * LIMIT, LIMIT);
+	assert_false(h.restart);
+	ethdev_hold_full(&h);
+	ethdev_hold_check(&h, 2000 + ETHDEV_HOLD_HUNG * LIMIT, LIMIT);
+	assert_true(h.restart);
+	device_does(b);
+	ethdev_hold_stopped(&h);
+	assert_false(h.full);
+	unit_pools_are_full();
+}
+
+static void
 a_queue_is_lent_to_again_when_a_frame_has_left_in_time(void **state)
 {
 	struct ethdev_hold h = { .stuck = true };
@@ -142,6 +166,8 @@ main(void)
 		cmocka_unit_test(a_queue_that_drains_in_time_is_never_stuck),
 		cmocka_unit_test(loans_kept_too_long_stop_the_lending_and_ask_for_a_restart),
 		cmocka_unit_test(copies_may_stay_as_long_as_they_like),
+		cmocka_unit_test(
+			a_full_queue_that_does_not_move_is_restarted_though_it_holds_copies),
 		cmocka_unit_test(a_queue_is_lent_to_again_when_a_frame_has_left_in_time),
 		cmocka_unit_test(the_age_of_what_was_sent_between_two_marks_is_seen),
 		cmocka_unit_test(

@@ -206,21 +206,34 @@ transmit(struct ethdev_port *ep, uint16_t queue, struct burst *b, struct taken *
 	return n_refused;
 }
 
-/* The same for a device that holds frames: its last one is marked. */
+/*
+ * The same for a device that holds frames: its last one is marked, which it may not take; what an
+ * empty queue takes is marked in any case.
+ */
 static uint16_t
 transmit_held(struct ethdev_port *ep, uint16_t queue, struct burst *b, struct taken *t)
 {
+	struct ethdev_hold *h = &ep->txq[queue].hold;
 	struct rte_mbuf *last = b->pkts[b->n - 1];
+	struct rte_mbuf *first = h->oldest == NULL && b->n > 1 ? b->pkts[0] : NULL;
+	uint64_t now = rte_rdtsc();
 	uint16_t n_refused;
 
+	if (first != NULL)
+		ethdev_hold_mark(first);
 	ethdev_hold_mark(last);
 	n_refused = transmit(ep, queue, b, t);
+	if (first != NULL && t->frames > 0)
+		ethdev_hold_sent(h, first, t->loaned > 0, now);
+	else if (first != NULL)
+		ethdev_hold_unmark(first);
 	if (n_refused > 0) {
+		ethdev_hold_full(h);
 		ethdev_hold_unmark(last);
 		last = NULL;
 	}
 	if (t->frames > 0)
-		ethdev_hold_sent(&ep->txq[queue].hold, last, t->loaned > 0, rte_rdtsc());
+		ethdev_hold_sent(h, last, t->loaned > 0, now);
 	return n_refused;
 }
 

@@ -85,18 +85,27 @@ ethdev_holds_stopped(struct ethdev_port *ep)
 void
 ethdev_watch(struct ethdev_port *ep)
 {
-	bool wanted = false;
+	bool wanted = false, loans = false;
 
 	assert_control();
 	if (!ep->holds)
 		return;
-	for (uint16_t q = 0; q < ep->n_txq; q++)
-		wanted |= __atomic_load_n(&ep->txq[q].hold.restart, __ATOMIC_RELAXED);
+	for (uint16_t q = 0; q < ep->n_txq; q++) {
+		const struct ethdev_hold *h = &ep->txq[q].hold;
+		bool restart = __atomic_load_n(&h->restart, __ATOMIC_RELAXED);
+		wanted |= restart;
+		loans |= restart && __atomic_load_n(&h->loans, __ATOMIC_RELAXED);
+	}
 	if (!wanted)
 		return;
-	port_error(&ep->port,
-		"frames of guests have been in its transmit queue for more than %u ms: "
-		"it is restarted, and gets copies until it drains in time",
-		ETHDEV_HOLD_MS);
+	if (loans)
+		port_error(&ep->port,
+			"frames of guests have been in its transmit queue for more than %u ms: "
+			"it is restarted, and gets copies until it drains in time",
+			ETHDEV_HOLD_MS);
+	else
+		port_error(&ep->port,
+			"its transmit queue is full and has not moved for %u ms: it is restarted",
+			ETHDEV_HOLD_MS * ETHDEV_HOLD_HUNG);
 	ethdev_life_restart(ep);
 }

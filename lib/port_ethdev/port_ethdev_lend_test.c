@@ -237,6 +237,31 @@ what_a_full_queue_refuses_is_not_watched(void **state)
 	close_holding(ep);
 }
 
+static void
+what_an_empty_queue_takes_of_a_burst_is_watched(void **state)
+{
+	struct ethdev_port *ep = open_holding();
+	struct gmem_gen *gen = guest_new();
+	struct rte_mbuf *pkts[BASE_BURST], *m;
+
+	helper_wait();
+	/* Somebody else's. */
+	for (int i = 0; i < 1020; i++) {
+		m = unit_frame(64, i);
+		assert_int_equal(rte_eth_tx_burst(ep->dev_id, 0, &m, 1), 1);
+	}
+	for (int i = 0; i < BASE_BURST; i++)
+		pkts[i] = frame_of(gen, 0, 1000);
+	assert_int_equal(ep->port.ops->tx_burst(&ep->port, pkts, BASE_BURST), 3);
+	ethdev_hold_poll_slow(ep, rte_rdtsc() + 2 * ep->hold_limit);
+	ethdev_watch(ep);
+	assert_int_equal(ep->state, ETHDEV_RESTARTING);
+	unit_settle();
+	assert_int_equal(device_does(ep, 1023), 3);
+	gmem_gen_unref(gen);
+	close_holding(ep);
+}
+
 int
 main(void)
 {
@@ -248,6 +273,7 @@ main(void)
 		cmocka_unit_test(a_flooded_frame_is_copied_for_a_device_that_may_keep_it),
 		cmocka_unit_test(a_queue_that_does_not_move_gets_copies_until_the_device_restarted),
 		cmocka_unit_test(what_a_full_queue_refuses_is_not_watched),
+		cmocka_unit_test(what_an_empty_queue_takes_of_a_burst_is_watched),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
 }
