@@ -7,12 +7,16 @@
 
 #include "port_ethdev_priv.h"
 
-/* Values of ethdev_port.asked. */
-enum {
-	ASKED_NOT,
-	ASKED_NOW,
-	ASKED_BEFORE, /* and what came meanwhile was looked for */
-};
+/*
+ * Values of ethdev_port.asked: the queue was not asked, or it was, and has been looked at so many
+ * times since. A driver may learn of a frame after its fd told us: net_tap does, by a signal, which
+ * a busy machine delivers late. So it is slept on for a millisecond so often at first.
+ */
+#define ASKED_NOT 0
+#define ASKED_NOW 1
+#define LOOKS	  1
+#define LOOKS_TAP 100
+static_assert(ASKED_NOW + LOOKS_TAP <= UINT8_MAX, "ethdev_port.asked");
 
 static int
 rx_fd(const struct ethdev_port *ep, uint16_t queue)
@@ -64,12 +68,13 @@ uint32_t
 ethdev_rx_sleep(struct port *port, uint16_t queue)
 {
 	struct ethdev_port *ep = (struct ethdev_port *)port;
+	const uint8_t before = ASKED_NOW + (ep->driver->rx_fd_is_source ? LOOKS_TAP : LOOKS);
 	uint8_t *asked = &ep->asked[queue];
 
 	/* Acquire: as in ethdev_rx_burst. When it comes back, lists change. */
 	if (!__atomic_load_n(&ep->running, __ATOMIC_ACQUIRE))
 		return PORT_SLEEP_LONG;
-	if (ep->rx_fds[queue] < 0 || *asked == ASKED_BEFORE)
+	if (ep->rx_fds[queue] < 0 || *asked >= before)
 		return holds_frames(ep, queue) ? PORT_SLEEP_SHORT : PORT_SLEEP_LONG;
 	if (*asked == ASKED_NOT) {
 		if (!ep->driver->rx_fd_is_source &&
@@ -79,8 +84,7 @@ ethdev_rx_sleep(struct port *port, uint16_t queue)
 		rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 		return PORT_SLEEP_NOT;
 	}
-	/* A driver may learn of a frame after its fd told us: net_tap does, by a signal. */
-	*asked = ASKED_BEFORE;
+	++*asked;
 	return PORT_SLEEP_SHORT;
 }
 

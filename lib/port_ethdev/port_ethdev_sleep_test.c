@@ -81,6 +81,27 @@ a_queue_is_asked_then_looked_at_twice_and_then_slept_on(void **state)
 }
 
 static void
+a_tap_is_looked_at_often_before_it_is_slept_on(void **state)
+{
+	fake.driver_name = "net_tap";
+	struct ethdev_port *ep = open_device(true, 1);
+
+	/* Its fd is what frames come from, there is nothing to enable. */
+	assert_int_equal(ep->port.rx_fd[0], intr.fds[0]);
+	for (int round = 0; round < 3; round++) {
+		int n = 0;
+		assert_int_equal(ethdev_rx_sleep(&ep->port, 0), PORT_SLEEP_NOT);
+		while (ethdev_rx_sleep(&ep->port, 0) == PORT_SLEEP_SHORT)
+			n++;
+		assert_int_equal(n, 100);
+		assert_int_equal(ethdev_rx_sleep(&ep->port, 0), PORT_SLEEP_LONG);
+		ethdev_rx_wake(&ep->port, 0);
+	}
+	assert_int_equal(intr.enabled[0], 0);
+	close_device(ep);
+}
+
+static void
 a_device_without_interrupts_has_no_fd(void **state)
 {
 	struct ethdev_port *ep = open_device(true, 1);
@@ -181,6 +202,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_queue_is_asked_then_looked_at_twice_and_then_slept_on),
+		cmocka_unit_test(a_tap_is_looked_at_often_before_it_is_slept_on),
 		cmocka_unit_test(a_device_without_interrupts_has_no_fd),
 		cmocka_unit_test(a_device_that_refuses_interrupts_is_used_without),
 		cmocka_unit_test(workers_that_never_sleep_ask_for_no_interrupts),

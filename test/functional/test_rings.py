@@ -126,7 +126,8 @@ def test_nobody_kicks_a_ring_that_is_polled(sw, form):
                   else 128, slots=100)
     before = a.tx[0].ring.n_kicks, b.rx[0].ring.n_kicks
     sw.stream(a, b, A, B, window=50).run(3000)
-    assert (a.tx[0].ring.n_kicks, b.rx[0].ring.n_kicks) == before
+    assert b.rx[0].ring.n_kicks == before[1]
+    assert a.tx[0].ring.n_kicks == before[0] or sw.options["idle"] == "adaptive"
 
 
 def some_steps(s, n=50, steps=3):
