@@ -78,6 +78,7 @@ ethdev_free(struct ethdev_port *ep)
 	ethdev_rx_own_free(ep);
 	port_fini(&ep->port);
 	free((void *)(uintptr_t)ep->device);
+	free(ep->probe_devargs);
 	free(ep->txq);
 	free(ep);
 }
@@ -104,9 +105,11 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 		return NULL;
 	}
 	ep->device = strdup(conf_string(cs, "device"));
+	ep->probe_devargs = malloc(ETHDEV_DEVARGS_MAX);
 	ep->txq = aligned_alloc(RTE_CACHE_LINE_SIZE, n_txq * sizeof(struct ethdev_txq));
 	ep->timer = event_new(env->base, -1, EV_PERSIST, on_timer, ep);
-	if (ep->device == NULL || ep->txq == NULL || ep->timer == NULL) {
+	if (ep->device == NULL || ep->probe_devargs == NULL || ep->txq == NULL ||
+		ep->timer == NULL) {
 		ethdev_free(ep);
 		return NULL;
 	}

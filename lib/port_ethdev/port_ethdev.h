@@ -26,10 +26,13 @@
  * know, its filter of addresses follows port_ops.stations; see port_ethdev_filter.h and key
  * `promiscuous`.
  *
- * Ownership: the device belongs to its port (rte_eth_dev_owner); no two ports share one.
- * Threads: see port.h. Worker w transmits on queue w modulo
- * those that the device has, which is locked if there are more workers than queues, or if it may
- * hold loans. What blocks runs on the device helper thread, while no worker is in the device.
+ * Representors: each is a port. Who probes their PF asks for those of all ports; it is closed with
+ * the last of them.
+ *
+ * Ownership: the ethdev belongs to its port (rte_eth_dev_owner); no two ports share one.
+ * Threads: see port.h. Worker w transmits on queue w modulo those that the device has, which is
+ * locked if there are more workers than queues, or if it may hold loans. What blocks runs on the
+ * device helper thread; what changes the device, while no worker is in it.
  * Limits: BASE_QUEUES_MAX queues in each direction.
  */
 #ifndef PORT_ETHDEV_H

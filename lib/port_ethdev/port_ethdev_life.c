@@ -288,6 +288,7 @@ look_and_open(struct ethdev_port *ep)
 	if (!changed && ep->wait_ticks > 0)
 		return;
 	ep->state = ETHDEV_OPENING;
+	ethdev_representor_merge(ep, ep->probe_devargs);
 	__atomic_store_n(&ep->gone, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&ep->needs_reset, false, __ATOMIC_RELAXED);
 	submit(ep, run_open, opened);

@@ -15,6 +15,7 @@
 
 struct event;
 struct gmem_dma;
+struct rte_devargs;
 
 /* What a driver's source says and its rte_eth_dev_info does not. */
 struct ethdev_driver {
@@ -65,7 +66,7 @@ struct ethdev_driver {
 	uint32_t (*rx_room)(const char *devargs);
 };
 
-/* The same before there is a device; 0 for all that take several buffers, or are not known. Pure. */
+/* The same before there is a device; 0: it takes several buffers, or is not known. Pure. */
 uint32_t ethdev_rx_room_of(const char *devargs);
 
 /* Never NULL: a driver that is not known gets the careful answer to everything. */
@@ -171,8 +172,9 @@ struct ethdev_port {
 	enum ethdev_lend lend_mode;
 	const char *no_lend; /* why frames are copied, in words; NULL: they are not */
 	struct event *timer;
-	const char *device; /* the config's devargs, copied */
-	bool sleeps;	    /* workers do */
+	const char *device;  /* the config's devargs, copied */
+	char *probe_devargs; /* ETHDEV_DEVARGS_MAX; the helper's while it opens the device */
+	bool sleeps;	     /* workers do */
 	uint16_t n_workers, n_rxq_wanted, n_rxd_wanted, n_txd_wanted;
 };
 
@@ -194,13 +196,23 @@ bool ethdev_look(const char *devargs, struct ethdev_sight *sight, char err[PORT_
 /* Control: is a PCI device gone, or taken from the kernel's driver? In words, or NULL. */
 const char *ethdev_pci_loss(const struct rte_device *device);
 /*
- * Find the one device that devargs name, probing it if need be, and make it the port's. Returns 0
- * with the ethdev's id, or a negative errno with err in words and the device as it was. Helper.
+ * Find the one ethdev that devargs name, probing its device with probe_devargs if need be, and make
+ * it the port's. Returns 0 with the ethdev's id, or a negative errno with err in words and the
+ * device as it was. Helper.
  */
-int ethdev_probe(
-	const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX]);
-/* Close the (stopped) device and detach it from DPDK. Helper. */
+int ethdev_probe(const char *devargs, const char *probe_devargs, const char *port_name,
+	uint16_t *dev_id, char err[PORT_ERROR_MAX]);
+/*
+ * Give the (stopped) ethdev back. Its device is closed and detached from DPDK with the last of its
+ * ethdevs that a port has. Helper.
+ */
 void ethdev_release(uint16_t dev_id);
+
+/* Do the arguments name several representors? Then false, with err in words. */
+bool ethdev_representor_check(const struct rte_devargs *da, char err[PORT_ERROR_MAX]);
+/* Control: the port's devargs, with the representors of all ports of the same device. */
+#define ETHDEV_DEVARGS_MAX 1024
+void ethdev_representor_merge(const struct ethdev_port *ep, char out[ETHDEV_DEVARGS_MAX]);
 
 /*
  * Life. Control: begin, end (true of ethdev_life_is_over later), and what the device needs. The

@@ -113,6 +113,9 @@ parse(struct rte_devargs *da, const char *devargs, char err[PORT_ERROR_MAX])
 		snprintf(err, PORT_ERROR_MAX, "device %.128s: names no device", devargs);
 		rte_devargs_reset(da);
 		ret = -EINVAL;
+	} else if (!ethdev_representor_check(da, err)) {
+		rte_devargs_reset(da);
+		ret = -EINVAL;
 	}
 	return ret;
 }
@@ -202,12 +205,18 @@ find_one(const struct rte_devargs *da, const char *devargs, uint16_t *dev_id,
 	char err[PORT_ERROR_MAX])
 {
 	/* A virtual device has one ethdev; its `mac=` is no filter but the driver's own. */
-	bool virtual = strcmp(rte_bus_name(da->bus), "vdev") == 0;
+	bool virtual = strcmp(rte_bus_name(da->bus), "vdev") == 0 &&
+		       strstr(devargs, "representor=") == NULL;
 	unsigned int n = count_matching(virtual ? da->name : devargs, dev_id);
 
 	if (n == 1)
 		return 0;
-	if (n == 0)
+	if (n == 0 && strstr(devargs, "representor=") != NULL)
+		snprintf(err, PORT_ERROR_MAX,
+			"device %.64s has no such representor: its driver made none when the "
+			"device was opened",
+			devargs);
+	else if (n == 0)
 		snprintf(err, PORT_ERROR_MAX, "device %s is not an Ethernet device", da->name);
 	else
 		snprintf(err, PORT_ERROR_MAX,
@@ -237,7 +246,8 @@ own(uint16_t dev_id, const struct rte_devargs *da, const char *port_name, char e
 }
 
 int
-ethdev_probe(const char *devargs, const char *port_name, uint16_t *dev_id, char err[PORT_ERROR_MAX])
+ethdev_probe(const char *devargs, const char *probe_devargs, const char *port_name,
+	uint16_t *dev_id, char err[PORT_ERROR_MAX])
 {
 	struct rte_devargs da;
 	int ret = parse(&da, devargs, err);
@@ -249,7 +259,7 @@ ethdev_probe(const char *devargs, const char *port_name, uint16_t *dev_id, char 
 	 * rte_dev_probe does not always tell.
 	 */
 	bool was_there = count_matching(da.name, dev_id) > 0;
-	ret = rte_dev_probe(devargs);
+	ret = rte_dev_probe(probe_devargs);
 	if (ret != 0 && ret != -EEXIST) {
 		explain_probe(ret, &da, err);
 		goto out;
@@ -264,19 +274,32 @@ out:
 	return ret;
 }
 
+static void
+disown(uint16_t dev_id)
+{
+	struct rte_eth_dev_owner owner;
+
+	if (rte_eth_dev_owner_get(dev_id, &owner) == 0)
+		rte_eth_dev_owner_unset(dev_id, owner.id);
+}
+
 void
 ethdev_release(uint16_t dev_id)
 {
 	struct rte_eth_dev_info info;
+	struct rte_eth_dev_owner owner;
 	uint16_t sibling;
-	bool has_sibling = false;
 
 	if (rte_eth_dev_info_get(dev_id, &info) != 0)
 		return;
-	rte_eth_dev_close(dev_id);
-	/* One device may have several ethdevs, in use by other ports. */
+	disown(dev_id);
+	/*
+	 * Other ports may have representors of the same device, or the device itself, of which
+	 * these are a part. What was closed is not made again before all of it is, so it waits.
+	 */
 	RTE_ETH_FOREACH_DEV_OF (sibling, info.device)
-		has_sibling = true;
-	if (!has_sibling)
-		rte_dev_remove(info.device);
+		if (rte_eth_dev_owner_get(sibling, &owner) == 0 && owner.id != RTE_ETH_DEV_NO_OWNER)
+			return;
+	rte_eth_dev_close(dev_id);
+	rte_dev_remove(info.device);
 }

@@ -189,7 +189,7 @@ learn_interface(struct ethdev_port *ep)
 int
 ethdev_open(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 {
-	int ret = ethdev_probe(ep->device, ep->port.name, &ep->dev_id, err);
+	int ret = ethdev_probe(ep->device, ep->probe_devargs, ep->port.name, &ep->dev_id, err);
 
 	if (ret != 0)
 		return ret;
