@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is to be true of ports together, and of the keys of one. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "settings.h"
@@ -103,23 +104,51 @@ check_follow(const struct conf *conf, const struct conf_section *cs, char *why, 
 	return "link-follow";
 }
 
+/* own: of the ports before it, and this one's is added. */
+static const char *
+check_kind(const struct conf *conf, unsigned int index, char **own, char *why)
+{
+	const struct conf_section *cs = conf_port(conf, index);
+	const struct port_ops *ops = settings_kind(cs);
+	const char *dir = conf_string(conf_switch(conf), "socket-dir");
+
+	if (ops->check == NULL)
+		return NULL;
+	const char *key = ops->check(cs, dir, &own[index], why);
+	if (key != NULL || own[index] == NULL)
+		return key;
+	for (unsigned int i = 0; i < index; i++) {
+		if (own[i] == NULL || strcmp(own[i], own[index]) != 0)
+			continue;
+		snprintf(why, PORT_ERROR_MAX, "%s is [port %s]'s already", own[i],
+			conf_name(conf_port(conf, i)));
+		return ops->own_key;
+	}
+	return NULL;
+}
+
 int
 settings_check_ports(const struct conf *conf, uint32_t *line, char *why, size_t size)
 {
-	char text[120];
+	char text[PORT_ERROR_MAX], *own[BASE_PORTS_MAX] = { NULL };
+	int rc = 0;
 
-	for (unsigned int i = 0; i < conf_n_ports(conf); i++) {
+	for (unsigned int i = 0; i < conf_n_ports(conf) && rc == 0; i++) {
 		const struct conf_section *cs = conf_port(conf, i);
 		const char *key = check_peer(conf, cs, text, sizeof(text));
 		if (key == NULL)
 			key = check_vlans(cs, text, sizeof(text));
 		if (key == NULL)
 			key = check_follow(conf, cs, text, sizeof(text));
+		if (key == NULL)
+			key = check_kind(conf, i, own, text);
 		if (key != NULL) {
 			*line = conf_line(cs, key);
 			snprintf(why, size, "[port %s]: key '%s': %s", conf_name(cs), key, text);
-			return -EINVAL;
+			rc = -EINVAL;
 		}
 	}
-	return 0;
+	for (unsigned int i = 0; i < conf_n_ports(conf); i++)
+		free(own[i]);
+	return rc;
 }

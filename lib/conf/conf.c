@@ -125,6 +125,12 @@ conf_line(const struct conf_section *cs, const char *key)
 }
 
 bool
+conf_given(const struct conf_section *cs, const char *key)
+{
+	return get(cs, key)->line > 0;
+}
+
+bool
 conf_has(const struct conf_section *cs, const char *key)
 {
 	return get(cs, key)->text != NULL;

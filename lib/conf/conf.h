@@ -99,6 +99,8 @@ uint32_t conf_line(const struct conf_section *cs, const char *key);
  * the caller (assertion).
  */
 bool conf_has(const struct conf_section *cs, const char *key);
+/* Is its value from the file, not the default? */
+bool conf_given(const struct conf_section *cs, const char *key);
 /* NULL if the key has no value and no default; then numbers and indices read 0, lists are empty. */
 const char *conf_string(const struct conf_section *cs, const char *key);
 uint64_t conf_uint(const struct conf_section *cs, const char *key);

@@ -153,6 +153,7 @@ fill_defaults(struct load *ld, struct conf_section *cs)
 		int rc = set_value(ld, cs, v, cs->line, v->key->deflt);
 		if (rc < 0)
 			return rc;
+		v->line = 0; /* conf_given */
 	}
 	return 0;
 }

@@ -49,6 +49,8 @@ a_whole_file_with_comments_after_values_is_read(void **state)
 	assert_string_equal(conf_string(uplink, "device"), "net_tap0,iface=tap0");
 	assert_int_equal(conf_uint(uplink, "queues"), 2);
 	assert_false(conf_has(uplink, "static-mac"));
+	assert_true(conf_given(vm1, "static-mac") && conf_has(vm1, "mac-limit"));
+	assert_false(conf_given(vm1, "mac-limit") || conf_given(uplink, "static-mac"));
 	assert_int_equal(conf_macs(uplink, "static-mac", macs, 4), 0);
 	conf_free(conf);
 }

@@ -88,6 +88,14 @@ struct port_ops {
 	const char *kind;	     /* value of the config key `type` */
 	const struct conf_key *keys; /* of this kind, ends with a NULL name */
 
+	/*
+	 * Before EAL: do keys that are right one by one go together? NULL if so; else the key
+	 * that does not, and why in words. *own, which is NULL before: the name of what no other
+	 * port may have, the same however own_key says it; to be freed. NULL: nothing to check.
+	 */
+	const char *own_key;
+	const char *(*check)(const struct conf_section *cs, const char *socket_dir, char **own,
+		char why[PORT_ERROR_MAX]);
 	/* Mbufs that a port of this config can hold. Before EAL: pure. */
 	void (*demand)(
 		const struct conf_section *cs, unsigned int n_workers, struct port_demand *out);

@@ -11,7 +11,7 @@
 static const struct conf_key keys[] = {
 	{ .name = "socket",
 		.type = CONF_STRING,
-		.max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
+		.max = PV_SOCKET_MAX - 1,
 		.unique = true,
 		.help = "path of the front-end's socket; relative to socket-dir" },
 	{ .name = "role",
@@ -89,19 +89,6 @@ pv_demand(const struct conf_section *cs, unsigned int n_workers, struct port_dem
 					 virtq_heap_max(VIRTQ_PUSH, 0)) };
 }
 
-static int
-socket_path(struct port_vhost *pv, const char *dir, const char *name, char err[PORT_ERROR_MAX])
-{
-	int len = snprintf(pv->socket, sizeof(pv->socket), "%s%s%s", name[0] == '/' ? "" : dir,
-		name[0] == '/' ? "" : "/", name);
-
-	if ((size_t)len < sizeof(pv->socket))
-		return 0;
-	snprintf(err, PORT_ERROR_MAX, "path of socket %s is longer than %zu characters", name,
-		sizeof(pv->socket) - 1);
-	return -ENAMETOOLONG;
-}
-
 static struct pv_offer
 offer_of(const struct conf_section *cs)
 {
@@ -155,7 +142,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	pv->flow_key = rte_rand();
 	pv_views_init(&pv->views, pv->n_queues, &pv->port.up, pv_view_published, pv_drain_left, pv);
 
-	int ret = socket_path(pv, env->socket_dir, conf_string(cs, "socket"), err);
+	int ret = pv_socket_path(cs, env->socket_dir, pv->socket, err);
 	if (ret == 0) {
 		ret = -ENOMEM;
 		pv->tick = evtimer_new(env->base, pv_watch_tick, pv);
@@ -247,6 +234,8 @@ pv_destroy(struct port *port)
 const struct port_ops port_vhost_ops = {
 	.kind = "vhost-user",
 	.keys = keys,
+	.own_key = "socket",
+	.check = pv_check,
 	.demand = pv_demand,
 	.create = pv_create,
 	.start = pv_start,

@@ -17,6 +17,8 @@
 struct event;
 struct rte_tel_data;
 
+#define PV_SOCKET_MAX sizeof(((struct sockaddr_un *)NULL)->sun_path) /* bytes of its path */
+
 /* One incarnation of a ring. It runs, leaves the view, drains, is gone or a zombie. */
 struct pv_ring {
 	rte_spinlock_t lock BASE_CACHE_ALIGNED; /* tx: of workers, if there are several */
@@ -62,7 +64,7 @@ struct port_vhost {
 	uint32_t flow_key; /* pv_flow_hash */
 	enum vhost_user_role role;
 	struct pv_offer offer; /* `earlier` is set by start */
-	char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char socket[PV_SOCKET_MAX];
 
 	/* Control's. */
 	struct vhost_user *vu; /* while started and not held */
@@ -109,6 +111,14 @@ void pv_remember(struct port_vhost *pv, bool again);
 int pv_link_open(struct port_vhost *pv, char err[PORT_ERROR_MAX]);
 void pv_link_close(struct port_vhost *pv);
 void pv_follow(struct port *port, bool up);
+
+/* pv_check.c */
+/* port_ops.check */
+const char *pv_check(const struct conf_section *cs, const char *socket_dir, char **own,
+	char why[PORT_ERROR_MAX]);
+/* The socket's path. A negative errno with words in err. */
+int pv_socket_path(const struct conf_section *cs, const char *dir, char path[PV_SOCKET_MAX],
+	char err[PORT_ERROR_MAX]);
 
 /* pv_session.c */
 extern const struct vhost_user_ops pv_session_ops;

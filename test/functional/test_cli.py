@@ -71,8 +71,11 @@ def test_bad_arguments_are_told_on_stderr(args):
     assert code != 0 and out == "" and err != ""
 
 
-def test_a_good_config_passes_the_check(check):
-    code, out, err = check(GOOD)
+@pytest.mark.parametrize("more", [
+    "", "offload-csum = no\n", "offload-csum = no\noffload-tso = no\n",
+    "[port vm2]\ntype = vhost-user\nsocket = x/vm1.sock\n"])
+def test_a_good_config_passes_the_check(check, more):
+    code, out, err = check(GOOD + more)
     assert code == 0 and err == ""
     assert out.count("\n") == 1 and "ok" in out and "vs.conf" in out
 
@@ -80,6 +83,14 @@ def test_a_good_config_passes_the_check(check):
 def test_a_config_that_is_not_there(tmp_path):
     code, out, err = run("--config", str(tmp_path / "none"), "--check")
     assert code != 0 and out == "" and "none" in err
+
+
+def test_one_socket_is_one_port_s_also_by_a_link_to_its_directory(check, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").symlink_to(tmp_path / "here")
+    code, out, err = check(GOOD.replace("vm1.sock", f"{tmp_path}/here/vm.sock") +
+                           f"[port vm2]\ntype = vhost-user\nsocket = {tmp_path}/there/vm.sock\n")
+    assert code != 0 and "[port vm2]: key 'socket'" in err and "vm1" in err
 
 
 @pytest.mark.parametrize("bad, words", {
@@ -96,9 +107,19 @@ def test_a_config_that_is_not_there(tmp_path):
     "key_twice": (GOOD + "queues = 1\nqueues = 1\n", ["vm1", "queues"]),
     "port_twice": (GOOD + "[port vm1]\ntype = vhost-user\nsocket = x\n", ["vm1"]),
     "socket_twice": (GOOD + "[port vm2]\ntype = vhost-user\nsocket = vm1.sock\n", ["vm2"]),
+    "socket_twice_in_other_words": (
+        GOOD + "[port vm2]\ntype = vhost-user\nsocket = {dir}/./vm1.sock\n",
+        ["vm2", "socket", "vm1"]),
+    "socket_twice_where_no_directory_is": (
+        GOOD + "[port vm2]\ntype = vhost-user\nsocket = a//b.sock\n"
+        "[port vm3]\ntype = vhost-user\nsocket = c/../a/b.sock\n", ["vm3", "socket", "vm2"]),
+    "socket_is_a_directory": (GOOD.replace("vm1.sock", "vm1/"), ["vm1", "socket"]),
+    "segmentation_without_checksums": (GOOD + "offload-tso = yes\noffload-csum = no\n",
+                                       ["vm1", "offload-tso", "offload-csum"]),
     "no_equals_sign": (GOOD + "queues 2\n", ["queues"]),
     "long_value": (GOOD.replace("vm1.sock", "x" * 300), ["socket"]),
     "long_path": (GOOD.replace("vm1.sock", "x" * 150), ["socket"]),
+    "long_path_with_its_directory": (GOOD.replace("vm1.sock", "x" * 100), ["vm1", "socket"]),
     "bad_mac": (GOOD + "static-mac = 02:00:00\n", ["vm1", "static-mac"]),
     "multicast_mac": (GOOD + "static-mac = 01:00:00:00:00:01\n", ["vm1", "static-mac"]),
     "mac_twice": (GOOD + "static-mac = 02:00:00:00:00:01\n[port vm2]\ntype = vhost-user\n"
