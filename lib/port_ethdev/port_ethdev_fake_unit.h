@@ -28,6 +28,7 @@ static struct {
 	uint32_t max_macs;
 	bool no_list;	  /* no list of addresses */
 	uint32_t n_takes; /* addresses that the PF lets it have; 0: all */
+	uint8_t refused;  /* second byte of those that it never lets it have; 0: none */
 } fake;
 
 /* What it was asked. */
@@ -177,6 +178,8 @@ rte_eth_dev_mac_addr_add(uint16_t port_id, struct rte_ether_addr *mac, uint32_t 
 	if (asked.n_macs + 1 >= fake.max_macs)
 		return -ENOSPC;
 	if (fake.n_takes > 0 && asked.n_macs >= fake.n_takes)
+		return -EPERM;
+	if (fake.refused > 0 && mac->addr_bytes[1] == fake.refused)
 		return -EPERM;
 	asked.macs[asked.n_macs++] = *mac;
 	return 0;

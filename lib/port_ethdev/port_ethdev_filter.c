@@ -7,8 +7,6 @@
 
 #include "port_ethdev_priv.h"
 
-#define RETRY_S 5 /* an address that was refused is tried again */
-
 void
 ethdev_filter_init(struct ethdev_filter *f, enum ethdev_promiscuous mode)
 {
@@ -20,7 +18,7 @@ ethdev_filter_init(struct ethdev_filter *f, enum ethdev_promiscuous mode)
 void
 ethdev_filter_forget(struct ethdev_filter *f)
 {
-	f->n_present = f->n_groups = 0;
+	f->n_present = f->n_groups = f->n_denied = 0;
 }
 
 /* *words: "on", or why not. */
@@ -114,85 +112,21 @@ ethdev_filter_learn_trust(struct ethdev_port *ep)
 			&ep->filter.trust, ethdev_vf_trust(ep->rte_device), __ATOMIC_RELAXED);
 }
 
-static bool
-contains(const struct rte_ether_addr *list, uint16_t n, const struct rte_ether_addr *addr)
-{
-	for (uint16_t i = 0; i < n; i++)
-		if (rte_is_same_ether_addr(&list[i], addr))
-			return true;
-	return false;
-}
-
-/* Those that are not wanted go first, to make room. */
-static uint16_t
-remove_unwanted(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_t n)
-{
-	struct ethdev_filter *f = &ep->filter;
-	uint16_t n_removed = 0;
-
-	for (uint16_t i = 0; i < f->n_present && n_removed < ETHDEV_FILTER_BATCH;) {
-		if (contains(target, n, &f->present[i])) {
-			i++;
-			continue;
-		}
-		rte_eth_dev_mac_addr_remove(ep->dev_id, &f->present[i]);
-		f->present[i] = f->present[--f->n_present];
-		n_removed++;
-		f->retry_tsc = 0;
-	}
-	return n_removed;
-}
-
-static void
-refused(struct ethdev_filter *f)
-{
-	__atomic_fetch_add(&f->n_refused, 1, __ATOMIC_RELAXED);
-	f->retry_tsc = rte_rdtsc() + RETRY_S * rte_get_tsc_hz();
-}
-
-static void
-sync_list(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_t n)
-{
-	struct ethdev_filter *f = &ep->filter;
-	struct rte_ether_addr own = { 0 };
-	uint16_t n_done = remove_unwanted(ep, target, n), n_set = 0;
-	bool tries = rte_rdtsc() >= f->retry_tsc;
-
-	rte_eth_macaddr_get(ep->dev_id, &own);
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_ether_addr addr = target[i];
-		if (rte_is_same_ether_addr(&addr, &own) ||
-			contains(f->present, f->n_present, &addr)) {
-			n_set++;
-			continue;
-		}
-		if (n_done == ETHDEV_FILTER_BATCH || !tries)
-			continue;
-		n_done++;
-		if (rte_eth_dev_mac_addr_add(ep->dev_id, &addr, 0) != 0) {
-			refused(f);
-			continue;
-		}
-		f->present[f->n_present++] = addr;
-		n_set++;
-	}
-	__atomic_store_n(&f->n_set, n_set, __ATOMIC_RELAXED);
-	__atomic_store_n(&f->behind, n_done == ETHDEV_FILTER_BATCH, __ATOMIC_RELAXED);
-}
-
 /* The only address that the driver knows: a station's. Without one it stays as it is. */
 static void
-sync_own(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_t n)
+sync_own(struct ethdev_port *ep, const struct port_station *target, uint16_t n)
 {
 	struct ethdev_filter *f = &ep->filter;
 	struct rte_ether_addr own, addr;
 
 	if (n == 0 || rte_eth_macaddr_get(ep->dev_id, &own) != 0)
 		return;
-	addr = target[0];
+	addr = *ethdev_filter_mac(&target[0]);
 	if (!rte_is_same_ether_addr(&own, &addr) && rte_rdtsc() >= f->retry_tsc &&
-		rte_eth_dev_default_mac_addr_set(ep->dev_id, &addr) != 0)
-		refused(f);
+		rte_eth_dev_default_mac_addr_set(ep->dev_id, &addr) != 0) {
+		__atomic_fetch_add(&f->n_refused, 1, __ATOMIC_RELAXED);
+		f->retry_tsc = rte_rdtsc() + ETHDEV_FILTER_RETRY_S * rte_get_tsc_hz();
+	}
 	rte_eth_macaddr_get(ep->dev_id, &own);
 	__atomic_store_n(&f->n_set, rte_is_same_ether_addr(&own, &addr), __ATOMIC_RELAXED);
 }
@@ -202,7 +136,7 @@ sync_own(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_t n
  * a station whose address was made from its MAC address (RFC 4291, 2.7.1 and appendix A).
  */
 static void
-sync_groups(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_t n)
+sync_groups(struct ethdev_port *ep, const struct port_station *target, uint16_t n)
 {
 	struct ethdev_filter *f = &ep->filter;
 	struct rte_ether_addr groups[ETHDEV_FILTER_MAX + 2] = {
@@ -212,9 +146,9 @@ sync_groups(struct ethdev_port *ep, const struct rte_ether_addr *target, uint16_
 	uint16_t n_groups = 2;
 
 	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *b = target[i].addr_bytes;
+		const uint8_t *b = target[i].mac;
 		struct rte_ether_addr group = { { 0x33, 0x33, 0xff, b[3], b[4], b[5] } };
-		if (!contains(groups, n_groups, &group))
+		if (!ethdev_filter_contains(groups, n_groups, &group))
 			groups[n_groups++] = group;
 	}
 	if (n_groups == f->n_groups && memcmp(groups, f->groups, n_groups * sizeof(*groups)) == 0)
@@ -228,7 +162,7 @@ void
 ethdev_filter_apply(struct ethdev_port *ep)
 {
 	struct ethdev_filter *f = &ep->filter;
-	struct rte_ether_addr target[ETHDEV_FILTER_MAX];
+	struct port_station target[ETHDEV_FILTER_MAX];
 	uint16_t n;
 
 	if (!f->on)
@@ -244,5 +178,5 @@ ethdev_filter_apply(struct ethdev_port *ep)
 	if (f->replaces)
 		sync_own(ep, target, n);
 	else if (f->n_room > 0)
-		sync_list(ep, target, n);
+		ethdev_filter_sync_list(ep, target, n);
 }

@@ -10,15 +10,18 @@
 #ifndef PORT_ETHDEV_FILTER_H
 #define PORT_ETHDEV_FILTER_H
 
+#include <assert.h>
 #include <pthread.h>
+#include <stdalign.h>
 
 #include <rte_ethdev.h>
 
 #include "port.h"
 #include "port_ethdev_vf.h"
 
-#define ETHDEV_FILTER_MAX   512 /* addresses, whatever the device takes */
-#define ETHDEV_FILTER_BATCH 32	/* changes at a time: each may ask the PF, and wait */
+#define ETHDEV_FILTER_MAX     512 /* addresses, whatever the device takes */
+#define ETHDEV_FILTER_BATCH   32  /* changes at a time: each may ask the PF, and wait */
+#define ETHDEV_FILTER_RETRY_S 5	  /* an address that was refused is tried again */
 
 struct ethdev_port;
 
@@ -43,7 +46,9 @@ struct ethdev_filter {
 	uint16_t n_present;
 	struct rte_ether_addr groups[ETHDEV_FILTER_MAX + 2]; /* if it cannot have all */
 	uint16_t n_groups;
-	uint64_t retry_tsc; /* when what was refused is tried again */
+	struct rte_ether_addr denied[ETHDEV_FILTER_MAX]; /* refused; not tried again before */
+	uint16_t n_denied;
+	uint64_t retry_tsc; /* this time */
 
 	/* Written by the helper at any time, read by control as they are. */
 	enum ethdev_trust trust; /* of its PF, in a VF */
@@ -52,8 +57,8 @@ struct ethdev_filter {
 	uint32_t n_refused;
 
 	/* Control's, but for the lock. */
-	pthread_mutex_t lock; /* over target and n_target */
-	struct rte_ether_addr target[ETHDEV_FILTER_MAX];
+	pthread_mutex_t lock;			       /* over target and n_target */
+	struct port_station target[ETHDEV_FILTER_MAX]; /* an address once */
 	uint16_t n_target;
 	uint32_t n_left_out;		  /* (address, VLAN) for which there is no room */
 	bool told_left_out, told_refused; /* one line each, until it gets better */
@@ -67,6 +72,20 @@ void ethdev_filter_forget(struct ethdev_filter *f);
 void ethdev_filter_begin(struct ethdev_port *ep);
 /* Helper: make the device's addresses those of the target, as far as one batch goes. */
 void ethdev_filter_apply(struct ethdev_port *ep);
+/* port_ethdev_filter_list.c: the same, of a device that has a list of them. */
+void ethdev_filter_sync_list(
+	struct ethdev_port *ep, const struct port_station *target, uint16_t n_target);
+bool ethdev_filter_contains(
+	const struct rte_ether_addr *list, uint16_t n, const struct rte_ether_addr *addr);
+
+static inline const struct rte_ether_addr *
+ethdev_filter_mac(const struct port_station *s)
+{
+	static_assert(alignof(struct port_station) == alignof(struct rte_ether_addr) &&
+			      offsetof(struct port_station, mac) == 0,
+		"its address may be read as one");
+	return (const struct rte_ether_addr *)s->mac;
+}
 
 /* Helper, now and then: what the PF's owner decided since. */
 void ethdev_filter_learn_trust(struct ethdev_port *ep);

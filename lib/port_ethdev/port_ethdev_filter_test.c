@@ -1,66 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* For whom a device receives that is not promiscuous, or may not be. */
-#include "port_ethdev_fake_unit.h"
-
-#define VF "net_unit_vf"
-
-static struct port_station stations[4096];
-static uint32_t n_stations;
-
-static struct ethdev_port *
-open_with(const char *driver)
-{
-	fake.driver_name = driver;
-	if (fake.max_macs == 0)
-		fake.max_macs = 64;
-	asked.own = (struct rte_ether_addr){ { 0x02, 0xff, 0, 0, 0, 1 } };
-	n_stations = 0;
-	return (struct ethdev_port *)unit_open("null", FAKE);
-}
-
-static void
-close_it(struct ethdev_port *ep)
-{
-	unit_close(&ep->port);
-	fake_reset();
-}
-
-static struct rte_ether_addr
-station(uint16_t port, uint32_t i)
-{
-	return (struct rte_ether_addr){ { 0x02, port, 0, i >> 16, i >> 8, i } };
-}
-
-static void
-add_stations(uint16_t port, uint32_t n, bool is_static)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		struct rte_ether_addr mac = station(port, i);
-		struct port_station *s = &stations[n_stations++];
-		memcpy(s->mac, &mac, sizeof(mac));
-		s->port = port;
-		s->is_static = is_static;
-	}
-}
-
-/* As the app does it; and the helper's turns until there is nothing more to tell. */
-static void
-tell(struct ethdev_port *ep)
-{
-	assert_true(ep->port.wants_stations);
-	ep->port.ops->stations(&ep->port, stations, n_stations);
-	unit_settle();
-}
-
-static unsigned int
-n_set_of(uint16_t port)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < asked.n_macs; i++)
-		n += asked.macs[i].addr_bytes[1] == port;
-	return n;
-}
+#include "port_ethdev_filter_unit.h"
 
 static void
 a_device_that_is_promiscuous_needs_no_addresses(void **state)

@@ -2,47 +2,51 @@
 /* The switch's side of the filter: which addresses it has room for, and what is said of it. */
 #include <string.h>
 
+#include <rte_random.h>
+
 #include "port_ethdev_priv.h"
 #include "tel.h"
 
-/* While addresses are chosen. Open addressing; twice as many places as can be taken. */
-#define N_PLACES (4 * ETHDEV_FILTER_MAX)
-static_assert((N_PLACES & (N_PLACES - 1)) == 0, "a mask");
+/* While addresses are chosen. Open addressing. */
+#define N_PLACES_BITS 11
+#define N_PLACES      (1 << N_PLACES_BITS)
+static_assert(N_PLACES >= 2 * ETHDEV_FILTER_MAX, "half of them are free");
 
 struct chosen {
+	uint64_t multiplier; /* random and odd: guests choose addresses */
 	uint16_t n, max;
-	struct rte_ether_addr addr[ETHDEV_FILTER_MAX];
-	uint16_t place[N_PLACES]; /* index into addr plus 1; 0: free */
+	struct port_station at[ETHDEV_FILTER_MAX];
+	uint16_t place[N_PLACES]; /* index into at plus 1; 0: free */
 	uint16_t n_of[BASE_PORTS_MAX];
 };
 
 static uint16_t *
-find_place(struct chosen *c, const struct rte_ether_addr *addr)
+find_place(struct chosen *c, const uint8_t mac[6])
 {
-	const uint8_t *b = addr->addr_bytes;
-	uint32_t h = (b[2] << 24 | b[3] << 16 | b[4] << 8 | b[5]) * 2654435761u;
+	uint64_t x = 0;
 
-	for (h >>= 16;; h++) {
+	memcpy(&x, mac, 6);
+	for (uint64_t h = x * c->multiplier >> (64 - N_PLACES_BITS);; h++) {
 		uint16_t *place = &c->place[h & (N_PLACES - 1)];
-		if (*place == 0 || rte_is_same_ether_addr(&c->addr[*place - 1], addr))
+		if (*place == 0 || memcmp(c->at[*place - 1].mac, mac, 6) == 0)
 			return place;
 	}
 }
 
 static bool
-is_chosen(struct chosen *c, const struct rte_ether_addr *addr)
+is_chosen(struct chosen *c, const struct port_station *s)
 {
-	return *find_place(c, addr) != 0;
+	return *find_place(c, s->mac) != 0;
 }
 
 static void
-take(struct chosen *c, const struct rte_ether_addr *addr)
+take(struct chosen *c, const struct port_station *s)
 {
-	uint16_t *place = find_place(c, addr);
+	uint16_t *place = find_place(c, s->mac);
 
 	if (*place != 0 || c->n == c->max)
 		return;
-	c->addr[c->n++] = *addr;
+	c->at[c->n++] = *s;
 	*place = c->n;
 }
 
@@ -79,7 +83,7 @@ rank_of(struct chosen *present, const struct port_station *s)
 {
 	if (s->is_static)
 		return STATIC;
-	return is_chosen(present, (const struct rte_ether_addr *)s->mac) ? PRESENT : OTHER;
+	return is_chosen(present, s) ? PRESENT : OTHER;
 }
 
 /* Returns how many have no place. */
@@ -95,15 +99,15 @@ choose(struct chosen *c, struct chosen *present, const struct port_station *stat
 			uint16_t n_before = c->n;
 			if (c->n_of[s->port] >= share || rank_of(present, s) != rank)
 				continue;
-			take(c, (const struct rte_ether_addr *)s->mac);
+			take(c, s);
 			c->n_of[s->port] += c->n - n_before;
 		}
 	}
 	/* What the same address in several VLANs left free. */
 	for (uint32_t i = 0; i < n; i++)
-		take(c, (const struct rte_ether_addr *)stations[i].mac);
+		take(c, &stations[i]);
 	for (uint32_t i = 0; i < n; i++)
-		n_out += !is_chosen(c, (const struct rte_ether_addr *)stations[i].mac);
+		n_out += !is_chosen(c, &stations[i]);
 	return n_out;
 }
 
@@ -112,7 +116,8 @@ ethdev_filter_choose(struct port *port, const struct port_station *stations, uin
 {
 	struct ethdev_port *ep = (struct ethdev_port *)port;
 	struct ethdev_filter *f = &ep->filter;
-	struct chosen present = { .max = ETHDEV_FILTER_MAX }, c = { .max = f->n_room };
+	struct chosen present = { .multiplier = rte_rand() | 1, .max = ETHDEV_FILTER_MAX },
+		      c = { .multiplier = present.multiplier, .max = f->n_room };
 
 	assert_control();
 	/* Only control writes the target. */
@@ -121,13 +126,15 @@ ethdev_filter_choose(struct port *port, const struct port_station *stations, uin
 	f->n_left_out = choose(&c, &present, stations, n_stations);
 
 	bool same = c.n == f->n_target;
-	for (uint16_t i = 0; i < c.n && same; i++)
-		same = is_chosen(&present, &c.addr[i]);
+	for (uint16_t i = 0; i < c.n && same; i++) {
+		uint16_t place = *find_place(&present, c.at[i].mac);
+		same = place != 0 && present.at[place - 1].port == c.at[i].port;
+	}
 	if (same)
 		return;
 	pthread_mutex_lock(&f->lock);
 	f->n_target = c.n;
-	memcpy(f->target, c.addr, c.n * sizeof(*c.addr));
+	memcpy(f->target, c.at, c.n * sizeof(*c.at));
 	pthread_mutex_unlock(&f->lock);
 	ethdev_poll(ep);
 }
