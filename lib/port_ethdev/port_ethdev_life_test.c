@@ -1,71 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A port whose device is taken away, asks for resets, and cannot always be opened. */
-#include <pthread.h>
-
-#include <rte_dev.h>
-
-#include "port_ethdev_fake_unit.h"
-
-/* What of the device fails, and how often it was asked; the helper writes it. */
-static struct {
-	int configure_rc, reset_rc;
-	unsigned int n_resets, n_closes, n_probes;
-	rte_eth_dev_cb_fn on_removed, on_reset;
-	void *arg;
-	uint16_t drain_at_stop; /* receive queues of a net_ring that is to free what it holds */
-} dev;
-
-int
-rte_dev_probe(const char *devargs)
-{
-	dev.n_probes++;
-	return dev.configure_rc != 0 ? dev.configure_rc : FAKE_REAL(rte_dev_probe)(devargs);
-}
-
-int
-rte_eth_dev_reset(uint16_t port_id)
-{
-	dev.n_resets++;
-	return dev.reset_rc;
-}
-
-int
-rte_eth_dev_close(uint16_t port_id)
-{
-	dev.n_closes++;
-	return FAKE_REAL(rte_eth_dev_close)(port_id);
-}
-
-int
-rte_eth_dev_stop(uint16_t port_id)
-{
-	struct rte_mbuf *m;
-
-	for (uint16_t q = 0; q < dev.drain_at_stop; q++)
-		while (rte_eth_rx_burst(port_id, q, &m, 1) == 1)
-			rte_pktmbuf_free(m);
-	return FAKE_REAL(rte_eth_dev_stop)(port_id);
-}
-
-int
-rte_eth_dev_callback_register(
-	uint16_t port_id, enum rte_eth_event_type event, rte_eth_dev_cb_fn fn, void *arg)
-{
-	if (event == RTE_ETH_EVENT_INTR_RMV)
-		dev.on_removed = fn;
-	else if (event == RTE_ETH_EVENT_INTR_RESET)
-		dev.on_reset = fn;
-	dev.arg = arg;
-	return FAKE_REAL(rte_eth_dev_callback_register)(port_id, event, fn, arg);
-}
-
-int
-rte_eth_dev_callback_unregister(
-	uint16_t port_id, enum rte_eth_event_type event, rte_eth_dev_cb_fn fn, void *arg)
-{
-	dev.on_removed = dev.on_reset = NULL;
-	return FAKE_REAL(rte_eth_dev_callback_unregister)(port_id, event, fn, arg);
-}
+#include "port_ethdev_life_unit.h"
 
 static unsigned int n_went_down;
 
@@ -94,37 +29,6 @@ ticks(struct ethdev_port *ep, unsigned int n)
 		ethdev_life_tick(ep);
 		unit_settle();
 	}
-}
-
-/* As EAL's interrupt thread does. */
-static void *
-raise_removed(void *arg)
-{
-	dev.on_removed(0, RTE_ETH_EVENT_INTR_RMV, dev.arg, NULL);
-	return NULL;
-}
-
-static void *
-raise_reset(void *arg)
-{
-	dev.on_reset(0, RTE_ETH_EVENT_INTR_RESET, dev.arg, NULL);
-	return NULL;
-}
-
-static void *
-raise_request(void *arg)
-{
-	rte_dev_event_callback_process("net_null0", RTE_DEV_EVENT_REMOVE);
-	return NULL;
-}
-
-static void
-from_another_thread(void *(*fn)(void *))
-{
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, fn, NULL), 0);
-	pthread_join(thread, NULL);
 }
 
 static void
@@ -237,6 +141,55 @@ a_device_that_cannot_be_opened_is_tried_less_and_less_often_until_it_can(void **
 }
 
 static void
+a_driver_without_resets_is_started_again(void **state)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)unit_open("p", FAKE);
+
+	dev.reset_rc = -ENOTSUP;
+	from_another_thread(raise_reset);
+	ticks(ep, 1);
+	assert_int_equal(ep->state, ETHDEV_RUNNING);
+	assert_int_equal(dev.n_starts, 2);
+	assert_int_equal(dev.n_closes, 0);
+	unit_close(&ep->port);
+}
+
+/* How often it is started while its link goes, and comes back. */
+static unsigned int
+starts_of(const char *driver)
+{
+	fake.driver_name = driver;
+	struct ethdev_port *ep = (struct ethdev_port *)unit_open("p", FAKE);
+
+	dev.n_starts = 0;
+	/* What a start does to the link is none of its PF's doing. */
+	dev.link_down = true;
+	ticks(ep, 2 * ETHDEV_SECOND);
+	assert_false(ep->port.up);
+	dev.link_down = false;
+	ticks(ep, 5 * ETHDEV_SECOND);
+	assert_true(ep->port.up);
+	assert_int_equal(dev.n_starts, 0);
+
+	dev.link_down = true;
+	ticks(ep, 2 * ETHDEV_SECOND);
+	assert_int_equal(dev.n_starts, 0);
+	dev.link_down = false;
+	ticks(ep, 20 * ETHDEV_SECOND);
+	assert_int_equal(ep->state, ETHDEV_RUNNING);
+	assert_true(ep->port.up);
+	unit_close(&ep->port);
+	return dev.n_starts;
+}
+
+static void
+a_vf_is_started_again_when_its_link_came_back(void **state)
+{
+	assert_int_equal(starts_of("unit_vf"), 1);
+	assert_int_equal(starts_of("unit"), 0);
+}
+
+static void
 what_is_wrong_is_said_once(void **state)
 {
 	struct ethdev_port *ep;
@@ -265,7 +218,7 @@ a_port_may_end_in_any_state(void **state)
 	unit_close(&ep->port);
 	assert_int_equal(rte_eth_dev_count_avail(), 0);
 
-	/* Resetting; nobody waits for it to be stopped. */
+	/* Resetting; nobody waits for its end. */
 	ep = (struct ethdev_port *)unit_open("p", FAKE);
 	from_another_thread(raise_reset);
 	ethdev_life_tick(ep);
@@ -324,20 +277,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(
-			a_device_that_says_it_is_removed_is_closed_and_looked_for, setup),
-		cmocka_unit_test_setup(a_device_that_its_bus_asks_for_is_given_back, setup),
-		cmocka_unit_test_setup(
-			a_device_that_asks_for_a_reset_gets_one_and_all_its_settings, setup),
-		cmocka_unit_test_setup(a_device_that_cannot_be_reset_is_opened_anew, setup),
-		cmocka_unit_test_setup(
-			a_device_that_cannot_be_opened_is_tried_less_and_less_often_until_it_can,
-			setup),
-		cmocka_unit_test_setup(what_is_wrong_is_said_once, setup),
-		cmocka_unit_test_setup(a_port_may_end_in_any_state, setup),
-		cmocka_unit_test_setup(
-			an_event_that_comes_while_it_is_closed_does_not_hurt_the_next_one, setup),
-		cmocka_unit_test_setup(loans_come_back_from_a_device_that_goes, setup),
+		cmocka_unit_test(a_device_that_says_it_is_removed_is_closed_and_looked_for),
+		cmocka_unit_test(a_device_that_its_bus_asks_for_is_given_back),
+		cmocka_unit_test(a_device_that_asks_for_a_reset_gets_one_and_all_its_settings),
+		cmocka_unit_test(a_device_that_cannot_be_reset_is_opened_anew),
+		cmocka_unit_test(
+			a_device_that_cannot_be_opened_is_tried_less_and_less_often_until_it_can),
+		cmocka_unit_test(a_driver_without_resets_is_started_again),
+		cmocka_unit_test(a_vf_is_started_again_when_its_link_came_back),
+		cmocka_unit_test(what_is_wrong_is_said_once),
+		cmocka_unit_test(a_port_may_end_in_any_state),
+		cmocka_unit_test(an_event_that_comes_while_it_is_closed_does_not_hurt_the_next_one),
+		cmocka_unit_test(loans_come_back_from_a_device_that_goes),
 	};
-	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
+	struct CMUnitTest each[RTE_DIM(tests)];
+
+	memcpy(each, tests, sizeof(each));
+	for (size_t i = 0; i < RTE_DIM(each); i++)
+		each[i].setup_func = setup;
+	return cmocka_run_group_tests(each, unit_setup, unit_teardown);
 }

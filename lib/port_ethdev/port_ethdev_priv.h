@@ -143,6 +143,7 @@ struct ethdev_port {
 
 	/* The helper's while the device is. */
 	struct rte_device *rte_device;
+	bool is_vf;
 	bool started;
 	int job_rc;
 	char job_err[PORT_ERROR_MAX];
@@ -157,10 +158,12 @@ struct ethdev_port {
 
 	/* Control's; those of the config do not change. */
 	enum ethdev_state state;
-	bool wanted;	       /* started, and not stopped */
-	bool tried;	       /* to open it, since it was started */
-	bool away;	       /* the interface was not found when last looked for */
-	struct helper_job job; /* of the life */
+	bool wanted;		 /* started, and not stopped */
+	bool tried;		 /* to open it, since it was started */
+	bool link_lost;		 /* while it ran */
+	unsigned int start_tick; /* when it was started last */
+	bool away;		 /* the interface was not found when last looked for */
+	struct helper_job job;	 /* of the life */
 	unsigned int n_ticks;
 	unsigned int wait_ticks, backoff_ticks; /* while ABSENT: until the next try */
 	struct ethdev_sight sight;		/* at the last try */

@@ -73,6 +73,7 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	}
 	ethdev_filter_forget(&ep->filter);
 	ep->rte_device = info.device;
+	ep->is_vf = ethdev_is_vf(&info);
 	ep->driver = ethdev_driver_find(info.driver_name);
 	snprintf(ep->driver_name, sizeof(ep->driver_name), "%s", info.driver_name);
 	ret = ethdev_choose_queues(ep, &info, err);

@@ -73,16 +73,18 @@ def write_archive(build, folder, out):
 
 class Host(Machine):
     """`qemu` is a command line's beginning, of a version that emulates an igb (8.0 or later). Its
-    wire ends in a namespace of its own, `outside`, where iperf3 waits."""
+    wire ends in a namespace of its own, `outside`, where iperf3 waits. threads: "single" if devices
+    are to go while it runs: with one for each CPU, QEMU may then fail an assertion of its own
+    (iotlb_to_section)."""
 
-    def __init__(self, qemu, image, build, folder):
+    def __init__(self, qemu, image, build, folder, threads="multi"):
         initrd = os.path.join(folder, "host.initrd")
         shutil.copy(os.path.join(image, "initrd"), initrd)
         write_archive(build, folder, initrd)
         self.outside = Namespace()
         with self.outside:
             super().__init__("host", qemu + [
-                "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", 2,
+                "-machine", "q35", "-accel", f"tcg,thread={threads}", "-cpu", "max", "-smp", 2,
                 "-m", 1280, "-device", "intel-iommu,intremap=on,caching-mode=on",
                 "-netdev", "tap,id=n0,ifname=outside,script=no,downscript=no",
                 "-device", "pcie-root-port,id=rp0,slot=1",
