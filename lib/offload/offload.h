@@ -143,6 +143,18 @@ offload_any_unfit(struct rte_mbuf *const *pkts, uint16_t n, uint64_t caps, uint3
 
 #define OFFLOAD_SEGS_MAX 128 /* a frame that would become more is dropped */
 
+/*
+ * Cutting is work that a sender makes others do: a burst is given no more of it than this for each
+ * receiver. A frame may become one segment for each 512 bytes that it has, which all do that come
+ * from a TCP of an MSS of 536 and more; segments beyond that are taken from what is left here.
+ * So 32 frames become at most 160 segments and one for each 512 bytes, not 4096.
+ */
+#define OFFLOAD_SEG_BYTES 512
+struct offload_budget {
+	uint32_t n_fine;
+};
+#define OFFLOAD_BUDGET ((struct offload_budget){ .n_fine = OFFLOAD_SEGS_MAX })
+
 /* small: headroom + 256 bytes of room: headers. loan: no room: references to payload. */
 struct offload_pools {
 	struct rte_mempool *small, *loan;
@@ -159,6 +171,9 @@ struct offload_pools {
  * limit; a VLAN tag may come on top. Of a frame that is given on whole to be cut up by the
  * receiver, its segments count.
  *
+ * budget: of the burst that m came in, OFFLOAD_BUDGET before its first frame. A frame for which it
+ * has not enough left is TOO_MANY_SEGMENTS, as is one of more than OFFLOAD_SEGS_MAX.
+ *
  * Drops: TOO_BIG, TOO_MANY_SEGMENTS, TX_NO_MBUF, BAD_GSO (headers that are longer than 248 bytes,
  * or that only the sender's own stack can cut up: an IPv6 routing header that is not used up).
  *
@@ -166,7 +181,15 @@ struct offload_pools {
  * segments of `loan`. Send them before the next frame is made fit: the pools are sized for one.
  */
 uint16_t offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
-	const struct offload_pools *pools, struct stats_port *stats, struct rte_mbuf **out);
+	const struct offload_pools *pools, struct stats_port *stats, struct offload_budget *budget,
+	struct rte_mbuf **out);
+
+/* Is m one that offload_fit may cut up? What waits to be sent has to go first. */
+static inline bool
+offload_may_cut(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & OFFLOAD_GSO) != 0;
+}
 
 /*
  * Worker: the frame with its first `len` bytes, a part of the first segment, private and writable,

@@ -54,10 +54,23 @@ plan(struct offload_cut *cut, bool fragments, struct offload_fragments *how,
 	return n;
 }
 
+/* Is there enough left for n segments of m? Then it is taken. */
+static bool
+spend(struct offload_budget *budget, const struct rte_mbuf *m, uint16_t n)
+{
+	uint32_t n_free = 1 + m->pkt_len / OFFLOAD_SEG_BYTES;
+	uint32_t n_fine = n > n_free ? n - n_free : 0;
+
+	if (n_fine > budget->n_fine)
+		return false;
+	budget->n_fine -= n_fine;
+	return true;
+}
+
 /* Does not take m. */
 static uint16_t
-cut_up(struct rte_mbuf *m, uint64_t caps, const struct offload_pools *pools, struct rte_mbuf **out,
-	enum stats_drop *reason)
+cut_up(struct rte_mbuf *m, uint64_t caps, const struct offload_pools *pools,
+	struct offload_budget *budget, struct rte_mbuf **out, enum stats_drop *reason)
 {
 	struct offload_cut cut = {
 		.m = m, .o = offload_get(m), .cursor = { m, 0 }, .pools = pools, .out = out
@@ -69,6 +82,9 @@ cut_up(struct rte_mbuf *m, uint64_t caps, const struct offload_pools *pools, str
 	cut.payload = m->pkt_len - cut.o.hdr_len;
 	cut.n = plan(&cut, fragments, &how, reason);
 	if (cut.n == 0)
+		return 0;
+	*reason = STATS_DROP_TOO_MANY_SEGMENTS;
+	if (!spend(budget, m, cut.n))
 		return 0;
 	*reason = STATS_DROP_TX_NO_MBUF;
 	if (rte_pktmbuf_alloc_bulk(pools->small, out, cut.n) != 0)
@@ -87,7 +103,8 @@ cut_up(struct rte_mbuf *m, uint64_t caps, const struct offload_pools *pools, str
 
 uint16_t
 offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
-	const struct offload_pools *pools, struct stats_port *stats, struct rte_mbuf **out)
+	const struct offload_pools *pools, struct stats_port *stats, struct offload_budget *budget,
+	struct rte_mbuf **out)
 {
 	uint64_t lacks = m->ol_flags & OFFLOAD_ALL & ~caps;
 	enum stats_drop reason = STATS_DROP_TOO_BIG;
@@ -100,7 +117,7 @@ offload_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max,
 		out[0] = m;
 		return 1;
 	} else if (m->ol_flags & OFFLOAD_GSO) {
-		n = cut_up(m, caps, pools, out, &reason);
+		n = cut_up(m, caps, pools, budget, out, &reason);
 		rte_pktmbuf_free(m);
 		stats_self(stats)->segmented += n > 0;
 		stats_self(stats)->segments += n;

@@ -227,6 +227,58 @@ a_pool_that_is_empty_costs_the_frame_and_nothing_else(void **state)
 	unit_assert_no_mbuf_lost();
 }
 
+/* To be cut into segments of gso_size bytes. */
+static struct rte_mbuf *
+large(uint32_t payload, uint16_t gso_size)
+{
+	frame_build(&f, &(struct frame_spec){ .tcp = true, .payload = payload });
+	struct rte_mbuf *m = unit_mbuf_loaned(&f, 128, 4096);
+	assert_int_equal(
+		offload_check(m, OFFLOAD_CSUM | OFFLOAD_TSO4, frame_offload(&f, true, gso_size)),
+		STATS_DROP_MAX);
+	return m;
+}
+
+static void
+a_burst_that_is_cut_finely_ends_with_its_budget(void **state)
+{
+	const struct offload_pools pools = unit_pools();
+	struct offload_budget budget = OFFLOAD_BUDGET;
+	uint32_t n = 0, n_cut = 0;
+
+	uint64_t before = drops(STATS_DROP_TOO_MANY_SEGMENTS);
+	for (int i = 0; i < BASE_BURST; i++) {
+		uint16_t n_out =
+			offload_fit(large(100, 1), 0, UINT32_MAX, &pools, unit_stats, &budget, out);
+		rte_pktmbuf_free_bulk(out, n_out);
+		n += n_out;
+		n_cut += n_out > 0;
+	}
+	assert_int_equal(n, 100);
+	assert_int_equal(drops(STATS_DROP_TOO_MANY_SEGMENTS) - before, BASE_BURST - n_cut);
+	/* Normal ones behind it are cut all the same, as many as there are. */
+	for (int i = 0; i < BASE_BURST; i++) {
+		uint16_t n_out = offload_fit(
+			large(65000, 536), 0, UINT32_MAX, &pools, unit_stats, &budget, out);
+		assert_int_equal(n_out, (65000 + 535) / 536);
+		rte_pktmbuf_free_bulk(out, n_out);
+	}
+	unit_assert_no_mbuf_lost();
+}
+
+static void
+any_one_frame_of_a_burst_may_have_as_many_segments_as_one_can(void **state)
+{
+	const struct offload_pools pools = unit_pools();
+	struct offload_budget budget = OFFLOAD_BUDGET;
+
+	assert_int_equal(offload_fit(large(OFFLOAD_SEGS_MAX, 1), 0, UINT32_MAX, &pools, unit_stats,
+				 &budget, out),
+		OFFLOAD_SEGS_MAX);
+	rte_pktmbuf_free_bulk(out, OFFLOAD_SEGS_MAX);
+	unit_assert_no_mbuf_lost();
+}
+
 int
 main(void)
 {
@@ -239,6 +291,8 @@ main(void)
 		cmocka_unit_test(a_shared_copy_may_be_freed_in_any_order),
 		cmocka_unit_test(a_frame_that_fits_is_given_back_as_it_is),
 		cmocka_unit_test(what_is_longer_than_the_receiver_takes_is_dropped_but_for_a_tag),
+		cmocka_unit_test(a_burst_that_is_cut_finely_ends_with_its_budget),
+		cmocka_unit_test(any_one_frame_of_a_burst_may_have_as_many_segments_as_one_can),
 		cmocka_unit_test(a_pool_that_is_empty_costs_the_frame_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, NULL);

@@ -114,10 +114,11 @@ static inline uint16_t
 unit_fit(struct rte_mbuf *m, uint64_t caps, uint32_t frame_max, struct rte_mbuf **out)
 {
 	const struct offload_pools pools = unit_pools();
+	struct offload_budget budget = OFFLOAD_BUDGET;
 
 	if (unit_stats == NULL)
 		unit_stats = stats_port_create();
-	return offload_fit(m, caps, frame_max, &pools, unit_stats, out);
+	return offload_fit(m, caps, frame_max, &pools, unit_stats, &budget, out);
 }
 
 /* The bytes of an mbuf chain, which has to be sound. */

@@ -136,13 +136,19 @@ frame_caps(const struct ethdev_port *ep, const struct rte_mbuf *m)
 uint16_t
 ethdev_tx_fit_slow(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n, uint32_t frame_max)
 {
+	struct offload_budget budget = OFFLOAD_BUDGET;
 	struct rte_mbuf *out[OFFLOAD_SEGS_MAX], *batch[BASE_BURST];
 	uint16_t n_sent = 0, n_batch = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		uint64_t caps = frame_caps(ep, pkts[i]);
-		uint16_t n_out =
-			offload_fit(pkts[i], caps, frame_max, &ep->pools, ep->port.stats, out);
+		/* Those that wait may have got mbufs for a head, and the pools are sized for one. */
+		if (n_batch > 0 && offload_may_cut(pkts[i])) {
+			n_sent += ethdev_send(ep, batch, n_batch);
+			n_batch = 0;
+		}
+		uint16_t n_out = offload_fit(
+			pkts[i], caps, frame_max, &ep->pools, ep->port.stats, &budget, out);
 		for (uint16_t k = 0; k < n_out; k++) {
 			struct rte_mbuf *m = out[k];
 			if ((m->ol_flags & OFFLOAD_ALL) != 0 && (m = ethdev_ask(ep, m)) == NULL)

@@ -76,12 +76,18 @@ send_unfit_slow(
 	const struct port_vhost *pv, const struct pv_view *view, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct offload_pools pools = { pv->env.pools.small, pv->env.pools.loan };
+	struct offload_budget budget = OFFLOAD_BUDGET;
 	struct rte_mbuf *fit[OFFLOAD_SEGS_MAX], *ready[BASE_BURST];
 	uint16_t n_ready = 0, n_sent = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		uint16_t n_fit = offload_fit(
-			pkts[i], view->offloads, view->frame_max, &pools, pv->port.stats, fit);
+		/* Those that wait may have got mbufs for a head, and the pools are sized for one. */
+		if (n_ready > 0 && offload_may_cut(pkts[i])) {
+			n_sent += send_fit(pv, view, ready, n_ready);
+			n_ready = 0;
+		}
+		uint16_t n_fit = offload_fit(pkts[i], view->offloads, view->frame_max, &pools,
+			pv->port.stats, &budget, fit);
 		for (uint16_t j = 0; j < n_fit; j++) {
 			ready[n_ready++] = fit[j];
 			if (n_ready < BASE_BURST && (n_fit == 1 || j + 1 < n_fit))

@@ -231,6 +231,46 @@ a_burst_of_large_frames_needs_no_more_buffers_than_one(void **state)
 	assert_int_equal(rte_mempool_in_use_count(unit.env.pools.data), 0);
 }
 
+/* What waits to be sent holds mbufs for heads: it goes before a frame is cut up. */
+static void
+a_frame_is_cut_up_with_the_buffers_of_those_before_it(void **state)
+{
+	struct rte_mbuf *pkts[3], *hold[511];
+	unsigned int n_hold;
+
+	start(F_BASE);
+	pkts[0] = tcp_frame(100, 0, 0);
+	pkts[1] = tcp_frame(110, 0, 0);
+	pkts[2] = tcp_frame(SEGMENTS * MSS, MSS, 0);
+	/* Flooded: each gets a head of its own. */
+	for (int i = 0; i < 2; i++)
+		rte_mbuf_refcnt_update(pkts[i], 1);
+	struct rte_mbuf *shared[2] = { pkts[0], pkts[1] };
+	n_hold = rte_mempool_avail_count(unit.env.pools.small) - SEGMENTS;
+	assert_int_equal(rte_pktmbuf_alloc_bulk(unit.env.pools.small, hold, n_hold), 0);
+	assert_int_equal(port_vhost_ops.tx_burst(unit.port, pkts, 3), 2 + SEGMENTS);
+	assert_int_equal(unit_dropped(STATS_DROP_TX_NO_MBUF), 0);
+	rte_pktmbuf_free_bulk(hold, n_hold);
+	rte_pktmbuf_free_bulk(shared, 2);
+}
+
+static void
+a_burst_that_is_cut_finely_does_not_flood_the_ring(void **state)
+{
+	struct rte_mbuf *pkts[BASE_BURST];
+
+	start(F_BASE);
+	for (unsigned int i = 0; i < BASE_BURST; i++)
+		pkts[i] = i % 2 == 0 ? tcp_frame(100, 1, 0) : tcp_frame(10, 0, 0);
+	port_vhost_ops.tx_burst(unit.port, pkts, BASE_BURST);
+	assert_int_equal(sums().segments, 100);
+	assert_int_equal(unit_dropped(STATS_DROP_TOO_MANY_SEGMENTS), BASE_BURST / 2 - 1);
+	/* The next burst has its own. */
+	pkts[0] = tcp_frame(100, 1, 0);
+	port_vhost_ops.tx_burst(unit.port, pkts, 1);
+	assert_int_equal(sums().segments, 200);
+}
+
 int
 main(void)
 {
@@ -243,6 +283,8 @@ main(void)
 		port_test(a_flooded_frame_is_not_changed_for_one_of_its_receivers),
 		port_test(what_is_longer_than_the_mtu_is_a_named_drop_and_the_others_pass),
 		port_test(a_front_ends_smaller_mtu_counts_at_once),
+		port_test(a_frame_is_cut_up_with_the_buffers_of_those_before_it),
+		port_test(a_burst_that_is_cut_finely_does_not_flood_the_ring),
 		port_test(a_burst_of_large_frames_needs_no_more_buffers_than_one),
 	};
 	unit_text = "[port vm]\ntype = vhost-user\nsocket = vm.sock\nmtu = 1500\n";

@@ -40,7 +40,7 @@
 	X(RING_FULL, "ring_full", "the guest offered no receive buffers")                          \
 	X(RING_BROKEN, "ring_broken", "the guest's receive queue is broken")                       \
 	X(TOO_BIG, "too_big", "does not fit the receiver's buffers or MTU")                        \
-	X(TOO_MANY_SEGMENTS, "too_many_segments", "would be cut into more than 128 segments")      \
+	X(TOO_MANY_SEGMENTS, "too_many_segments", "would be cut into too many segments")           \
 	X(LINK_DOWN, "link_down", "the device's link is down, or there is no device that runs")    \
 	X(TX_FULL, "tx_full", "the device's transmit queue took no more")                          \
 	X(TX_REFUSED, "tx_refused", "the device's driver refused to do its offloads")              \

@@ -76,7 +76,7 @@ struct vu_session {
 		uint8_t payload[sizeof(struct vu_device_config)];
 	} VU_PACKED out;
 
-	/* The message in hand, also while it waits for rings to stop or rest, and what is done then. */
+	/* The message in hand, also while it waits for rings to stop or rest; what is done then. */
 	struct vu_header in_hand;
 	uint32_t n_stopping;
 	int (*after_stop)(struct vhost_user *vu);

@@ -82,40 +82,6 @@ a_ring_starts_disabled_and_is_enabled_by_message(void **state)
 }
 
 static void
-a_disable_is_answered_when_the_owner_has_done_it(void **state)
-{
-	struct rig *rig = with_memory(state);
-	struct vu_vring_state off = { 1, 0 };
-	struct vu_header header;
-	uint64_t value;
-
-	rig_ring_up(rig, 1);
-	rig->holds_stops = true;
-	rig_send(rig, VU_SET_VRING_ENABLE, VU_FLAG_VERSION | VU_FLAG_NEED_REPLY, &off, sizeof(off),
-		NULL, 0);
-	rig_send(rig, VU_GET_FEATURES, VU_FLAG_VERSION, NULL, 0, NULL, 0);
-	assert_int_equal(rig_reply(rig, &header, &value, 8), -1);
-	vhost_user_ring_disabled(rig->vu, 0); /* not asked for */
-	vhost_user_ring_disabled(rig->vu, UINT32_MAX);
-	vhost_user_ring_stopped(rig->vu, 1, 5);
-	assert_int_equal(rig_reply(rig, &header, &value, 8), -1);
-	vhost_user_ring_disabled(rig->vu, 1);
-	assert_int_equal(rig_reply(rig, &header, &value, 8), 8);
-	assert_int_equal(header.request, VU_SET_VRING_ENABLE);
-	assert_int_equal(value, 0);
-	assert_int_equal(rig_reply(rig, &header, &value, 8), 8);
-	assert_int_equal(header.request, VU_GET_FEATURES);
-	vhost_user_ring_disabled(rig->vu, 1); /* twice */
-	rig_expect(rig, "enable 1 0\n");
-	rig->holds_stops = false;
-	/* Nobody waits for the owner where the ring does not run. */
-	rig_get_base(rig, 1);
-	rig->holds_stops = true;
-	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 0), 0);
-	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 1), 0);
-}
-
-static void
 an_enable_is_remembered_over_a_stop(void **state)
 {
 	struct rig *rig = with_memory(state);
@@ -391,7 +357,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(a_ring_starts_with_the_last_thing_it_needs_in_any_order),
 		RIG_TEST(a_ring_starts_disabled_and_is_enabled_by_message),
-		RIG_TEST(a_disable_is_answered_when_the_owner_has_done_it),
 		RIG_TEST(an_enable_is_remembered_over_a_stop),
 		RIG_TEST(rings_start_enabled_without_VHOST_USER_F_PROTOCOL_FEATURES),
 		RIG_TEST(size_and_base_stay_as_they_are_while_a_ring_runs),

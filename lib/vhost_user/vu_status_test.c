@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device status, and what a reset by it does. */
+/* The device status, what a reset by it does, and answers that wait for the owner. */
 #include <linux/virtio_config.h>
 
 #include "vu_unit.h"
@@ -141,6 +141,42 @@ status_needs_its_protocol_feature(void **state)
 
 #define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
+static void
+a_disable_is_answered_when_the_owner_has_done_it(void **state)
+{
+	struct rig *rig = *state;
+	struct vu_vring_state off = { 1, 0 };
+	struct vu_header header;
+	uint64_t value;
+
+	rig_negotiate(rig);
+	assert_int_equal(rig_ask_table(rig), 0);
+	rig_ring_up(rig, 1);
+	rig->holds_stops = true;
+	rig_send(rig, VU_SET_VRING_ENABLE, VU_FLAG_VERSION | VU_FLAG_NEED_REPLY, &off, sizeof(off),
+		NULL, 0);
+	rig_send(rig, VU_GET_FEATURES, VU_FLAG_VERSION, NULL, 0, NULL, 0);
+	assert_int_equal(rig_reply(rig, &header, &value, 8), -1);
+	vhost_user_ring_disabled(rig->vu, 0); /* not asked for */
+	vhost_user_ring_disabled(rig->vu, UINT32_MAX);
+	vhost_user_ring_stopped(rig->vu, 1, 5);
+	assert_int_equal(rig_reply(rig, &header, &value, 8), -1);
+	vhost_user_ring_disabled(rig->vu, 1);
+	assert_int_equal(rig_reply(rig, &header, &value, 8), 8);
+	assert_int_equal(header.request, VU_SET_VRING_ENABLE);
+	assert_int_equal(value, 0);
+	assert_int_equal(rig_reply(rig, &header, &value, 8), 8);
+	assert_int_equal(header.request, VU_GET_FEATURES);
+	vhost_user_ring_disabled(rig->vu, 1); /* twice */
+	rig_expect(rig, "enable 1 0\n");
+	rig->holds_stops = false;
+	/* Nobody waits for the owner where the ring does not run. */
+	rig_get_base(rig, 1);
+	rig->holds_stops = true;
+	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 0), 0);
+	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 1), 0);
+}
+
 int
 main(void)
 {
@@ -151,6 +187,7 @@ main(void)
 		RIG_TEST(a_reset_stops_all_rings_and_keeps_their_bases),
 		RIG_TEST(a_reset_is_acknowledged_when_all_rings_have_stopped),
 		RIG_TEST(status_needs_its_protocol_feature),
+		RIG_TEST(a_disable_is_answered_when_the_owner_has_done_it),
 	};
 	rte_log_set_global_level(RTE_LOG_CRIT);
 	return cmocka_run_group_tests(tests, NULL, NULL);
