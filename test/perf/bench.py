@@ -45,7 +45,7 @@ class Bench:
         if not known.issuperset(only):
             sys.exit(f"--only takes some of {', '.join(s.name for s in SETUPS)}")
         self.setups = [s for s in SETUPS if s.name in only]
-        self.placement = Placement(args.build, 60 * self.rounds * (5 if args.full else 1))
+        self.placement = Placement(args.build, (240 if args.full else 45) * self.rounds)
         self.data = report.Data(
             {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "kernel": platform.release(),
              "rounds": self.rounds, "done": 0, "seconds": self.seconds,

@@ -17,6 +17,10 @@ from vstools.telemetry import Telemetry
 from wiring import PARTNER
 
 
+class Noise(RuntimeError):
+    """Something else had a CPU: the run says nothing."""
+
+
 @dataclass
 class Work:
     """Of one worker. cycles: busy ones per frame; idle: the share without work, None: unknown."""
@@ -114,7 +118,9 @@ class Ours(Contestant):
 
     def end(self):
         d = {k: v - self.before[k] for k, v in self.counters().items()}
-        return Work(d["busy_cycles"] / max(1, d["frames"]),
+        if d["frames"] == 0:
+            raise Noise("no frames at all")
+        return Work(d["busy_cycles"] / d["frames"],
                     d["idle_cycles"] / max(1, d["busy_cycles"] + d["idle_cycles"]))
 
     def nic_sent(self):

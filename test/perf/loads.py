@@ -9,6 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+from contestants import Noise
 from vstools.process import cpus, die_with_parent
 from vstools.testpmd import Testpmd
 
@@ -46,10 +47,6 @@ class Result:
         if self.idle is not None:
             return "guest" if self.idle > 0.05 else "switch"
         return "guest" if self.waits < 0.05 else "switch"
-
-
-class Noise(RuntimeError):
-    """Something else ran on the load's CPU: the run says nothing."""
 
 
 def pump_command(contestant, size, seconds, warmup=SETTLE, extra=(), sockets=None, **options):

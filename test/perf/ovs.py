@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from contestants import Contestant, Work
+from contestants import Contestant, Noise, Work
 from vstools.process import Process, cpus, wait_for
 from wiring import PARTNER
 
@@ -110,7 +110,7 @@ class Ovs(Contestant):
         cycles = re.search(r"avg processing cycles per packet: ([\d.]+)", text)
         idle = re.search(r"idle cycles: \d+ \(([\d.]+)%\)", text)
         if not cycles or not idle:
-            raise RuntimeError(f"no frames at all: {text}")
+            raise Noise("no frames at all")
         return Work(float(cycles[1]), float(idle[1]) / 100)
 
     def nic_sent(self):

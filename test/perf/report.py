@@ -75,14 +75,14 @@ def compare(results):
     return good, marks
 
 
-def cell(runs, key, digits):
+def cell(runs, key, digits, compared):
     if key == BOUND[1]:
         return ", ".join(sorted({r.bound for r in runs}))
     values = [v for r in runs if (v := r.get(key)) is not None]
     if not values:
         return "-"
     text = f"{statistics.median(values):.{digits}f}"
-    if key == "mpps" and any(r.bound == "guest" for r in runs) and runs[0].cycles:
+    if compared and key == "mpps" and any(r.bound == "guest" for r in runs):
         text = f">= {text}"
     if len(values) > 1:
         text += f" ({min(values):.{digits}f} .. {max(values):.{digits}f})"
@@ -110,7 +110,8 @@ def table(setup, results, marks):
     for case in setup.cases:
         by_name, mark = results.get((setup.name, case.name), {}), marks.get((setup.name, case.name))
         for name, runs in by_name.items():
-            row = [f"{case.name} ({mark})" if mark else case.name, name, *(cell(runs, key, n) for _, key, n in setup.columns)]
+            row = [f"{case.name} ({mark})" if mark else case.name, name,
+                   *(cell(runs, key, n, compared) for _, key, n in setup.columns)]
             rows.append(row + [times(by_name, name)] * compared)
     if not rows:
         return []
