@@ -90,10 +90,11 @@ trust_of(struct rtattr *vf_info, uint32_t number)
 enum ethdev_trust
 ethdev_vf_parse(struct nlmsghdr *msg, size_t n_bytes, uint32_t number)
 {
-	int n_left = n_bytes, len;
+	int len;
 
-	if (!NLMSG_OK(msg, n_left) || msg->nlmsg_type != RTM_NEWLINK ||
-		msg->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+	if (n_bytes < NLMSG_LENGTH(sizeof(struct ifinfomsg)) || msg->nlmsg_len > n_bytes ||
+		msg->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)) ||
+		msg->nlmsg_type != RTM_NEWLINK)
 		return ETHDEV_TRUST_UNKNOWN;
 	len = IFLA_PAYLOAD(msg);
 	FOREACH_ATTR(attr, IFLA_RTA(NLMSG_DATA(msg)), len)
