@@ -29,21 +29,35 @@ ethdev_is_vf(const struct rte_eth_dev_info *info)
 		if (at != NULL && at[strlen(suffix[i])] == '\0')
 			return true;
 	}
-	if (info->device == NULL)
+	const char *name = info->device != NULL ? rte_dev_name(info->device) : NULL;
+	if (name == NULL)
 		return false;
-	snprintf(path, sizeof(path), SYS_PCI "/%.40s/physfn", rte_dev_name(info->device));
+	snprintf(path, sizeof(path), SYS_PCI "/%.40s/physfn", name);
 	return access(path, F_OK) == 0;
+}
+
+static bool
+links_to(const char *path, const char *vf)
+{
+	char link[160];
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+
+	if (n < 0)
+		return false;
+	link[n] = '\0';
+	const char *slash = strrchr(link, '/');
+	return slash != NULL && strcmp(slash + 1, vf) == 0;
 }
 
 /* The interface of the PF, and which of its VFs this is. */
 static bool
 find_pf(const char *vf, unsigned int *if_index, uint32_t *number)
 {
-	char path[160], link[160];
+	char pf[96], path[128];
 	struct dirent *entry;
-	bool found = false;
 
-	snprintf(path, sizeof(path), SYS_PCI "/%.40s/physfn/net", vf);
+	snprintf(pf, sizeof(pf), SYS_PCI "/%.40s/physfn", vf);
+	snprintf(path, sizeof(path), "%s/net", pf);
 	DIR *dir = opendir(path);
 	if (dir == NULL)
 		return false;
@@ -53,17 +67,11 @@ find_pf(const char *vf, unsigned int *if_index, uint32_t *number)
 			*if_index = if_nametoindex(entry->d_name);
 	closedir(dir);
 	for (*number = 0; *if_index != 0 && *number < VFS_MAX; ++*number) {
-		snprintf(path, sizeof(path), SYS_PCI "/%.40s/physfn/virtfn%u", vf, *number);
-		ssize_t n = readlink(path, link, sizeof(link) - 1);
-		if (n < 0)
-			break;
-		link[n] = '\0';
-		const char *name = strrchr(link, '/');
-		found = strcmp(name != NULL ? name + 1 : link, vf) == 0;
-		if (found)
-			break;
+		snprintf(path, sizeof(path), "%s/virtfn%u", pf, *number);
+		if (links_to(path, vf))
+			return true;
 	}
-	return found;
+	return false;
 }
 
 #define FOREACH_ATTR(attr, first, len)                                                             \
@@ -150,7 +158,8 @@ ethdev_vf_trust(const struct rte_device *device)
 	unsigned int if_index;
 	uint32_t number;
 
-	if (device == NULL || !find_pf(rte_dev_name(device), &if_index, &number))
+	const char *name = device != NULL ? rte_dev_name(device) : NULL;
+	if (name == NULL || !find_pf(name, &if_index, &number))
 		return ETHDEV_TRUST_UNKNOWN;
 	return ask_kernel(if_index, number);
 }
