@@ -10,8 +10,8 @@
  *
  * A queue whose oldest mark is too old gets copies only, and if it holds loans, control restarts
  * the device, which makes the driver free all. It is lent to again when a frame has left it in
- * time. A queue that is full, of copies too, and has not moved for ten times that long does not come
- * to itself any more: the device is restarted as well.
+ * time. A queue that is full, of copies too, and has not moved for ten times that long does not
+ * come to itself any more: the device is restarted as well.
  *
  * Threads: workers, under the queue's lock; control only where it says so.
  */
