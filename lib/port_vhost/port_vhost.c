@@ -79,14 +79,18 @@ static void
 pv_demand(const struct conf_section *cs, unsigned int n_workers, struct port_demand *out)
 {
 	uint32_t queues = conf_uint(cs, "queues");
-	/* A running ring and a zombie per queue: see loan_cap_now in pv_ring.c. */
+	/*
+	 * A running ring and a zombie per queue: see loan_cap_now in pv_ring.c. If both became
+	 * zombies there is a third, which lends nothing.
+	 */
 	uint32_t loans = 2 * queues * conf_uint(cs, "loan-cap");
 
 	/* Copies live from rx_burst to the end of the worker's pass: port.h leaves them out. */
 	*out = (struct port_demand){ .small = loans + 1, /* pv_announce */
 		.loan = loans,
-		.heap = queues * (2 * virtq_heap_max(VIRTQ_PULL, conf_uint(cs, "loan-cap")) +
-					 virtq_heap_max(VIRTQ_PUSH, 0)) };
+		.heap = queues *
+			(2 * virtq_heap_max(VIRTQ_PULL, conf_uint(cs, "loan-cap")) +
+				virtq_heap_max(VIRTQ_PULL, 0) + virtq_heap_max(VIRTQ_PUSH, 0)) };
 }
 
 static struct pv_offer

@@ -46,13 +46,13 @@ pv_rings_changed(struct port_vhost *pv)
 
 /*
  * A zombie keeps the loans that it could not get back. As many of them as
- * queues are in port_ops.demand; beyond that new rings copy everything,
- * until they are started again.
+ * queues are in port_ops.demand, beside the rings that run; beyond that new
+ * rings copy everything, until they are started again.
  */
 static uint16_t
 loan_cap_now(const struct port_vhost *pv)
 {
-	return pv->n_zombies < pv->n_queues ? pv->loan_cap : 0;
+	return pv->n_zombies <= pv->n_queues ? pv->loan_cap : 0;
 }
 
 static struct pv_ring *
