@@ -64,12 +64,13 @@ l2_known_init(struct l2_known *known, const struct fdb *fdb, int socket_id)
 	*known = (struct l2_known){
 		.fdb = fdb,
 		.shift = 64 - rte_log2_u32(n_sets(size)),
-		.bytes = l2_known_bytes(size),
+		.n_sets = n_sets(size),
 		.version = fdb_version(fdb),
 		.stamp = 1,
 		.multiplier = { rte_rand() | 1, rte_rand() | 1 },
 	};
-	known->sets = rte_zmalloc_socket("l2_known", known->bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	known->sets = rte_zmalloc_socket(
+		"l2_known", l2_known_bytes(size), RTE_CACHE_LINE_SIZE, socket_id);
 	return known->sets == NULL ? -ENOMEM : 0;
 }
 
@@ -119,16 +120,23 @@ meta_of(const struct l2_known *known, uint16_t in, uint16_t to)
 	return (uint32_t)known->stamp << 16 | in << 8 | to;
 }
 
-/* The table has changed: nothing that was known is. */
+/*
+ * The table has changed: nothing that was known is. Stamps begin again, 0 is a free slot's, and no
+ * old one may be taken for a new one: so each time some sets are cleared, and all of them before a
+ * stamp comes again. All at once would take milliseconds, whenever guests let stations move so
+ * often.
+ */
 static __rte_noinline void
 forget(struct l2_known *known, uint64_t version)
 {
+	uint32_t n_clear = known->n_sets / UINT16_MAX + 1;
+
 	known->version = version;
-	if (++known->stamp > 0)
-		return;
-	/* Stamps begin again: no old one may be taken for a new one. 0 is a free slot's. */
-	memset(known->sets, 0, known->bytes);
-	known->stamp = 1;
+	known->stamp = known->stamp % UINT16_MAX + 1;
+	for (uint32_t i = 0; i < n_clear; i++) {
+		memset(known->sets[known->cleared].meta, 0, sizeof(known->sets[0].meta));
+		known->cleared = (known->cleared + 1) & (known->n_sets - 1);
+	}
 }
 
 uint16_t

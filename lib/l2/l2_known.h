@@ -34,7 +34,8 @@ struct l2_known {
 	uint16_t stamp;	  /* of what was added for `version`; never 0 */
 	bool may_add;	  /* in this burst */
 	uint64_t version; /* of the table */
-	size_t bytes;	  /* of all sets */
+	uint32_t n_sets;  /* a power of two */
+	uint32_t cleared; /* which one is cleared next */
 };
 
 /* 0 or -ENOMEM. */
