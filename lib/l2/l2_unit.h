@@ -172,16 +172,22 @@ introduce_all(void)
 	forget_sent();
 }
 
-/* Runs the tests with an EAL and a pool of frames. */
+/* Runs the tests with an EAL of these lcores and a pool of frames. */
 static inline int
-l2_unit_run(const struct CMUnitTest *tests, size_t n)
+l2_unit_run_on(const char *lcores, const struct CMUnitTest *tests, size_t n)
 {
-	if (unit_eal_init("0") < 0)
+	if (unit_eal_init(lcores) < 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create("pool", 511, 0, 0, 512, SOCKET_ID_ANY);
 	if (pool == NULL)
 		return 1;
 	return _cmocka_run_group_tests("l2", tests, n, NULL, NULL);
+}
+
+static inline int
+l2_unit_run(const struct CMUnitTest *tests, size_t n)
+{
+	return l2_unit_run_on("0", tests, n);
 }
 
 #define L2_UNIT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
