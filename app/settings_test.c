@@ -164,6 +164,20 @@ memory_that_the_machine_does_not_have_is_refused(void **state)
 }
 
 static void
+workers_poll_unless_they_are_told_to_sleep(void **state)
+{
+	struct settings s;
+
+	loads(guests(1, "", ""), &s);
+	assert_int_equal(s.idle, WORKER_POLL);
+	settings_free(&s);
+	loads(guests(1, "idle = adaptive\n", ""), &s);
+	assert_int_equal(s.idle, WORKER_ADAPTIVE);
+	settings_free(&s);
+	refused(guests(1, "idle = sleep\n", ""), "key 'idle': expected one of poll|adaptive");
+}
+
+static void
 static_addresses_must_fit_the_table(void **state)
 {
 	struct settings s;
@@ -325,6 +339,7 @@ main(void)
 		cmocka_unit_test_setup(
 			memory_that_is_too_small_is_refused_with_what_is_needed, setup),
 		cmocka_unit_test_setup(memory_that_the_machine_does_not_have_is_refused, setup),
+		cmocka_unit_test_setup(workers_poll_unless_they_are_told_to_sleep, setup),
 		cmocka_unit_test_setup(static_addresses_must_fit_the_table, setup),
 		cmocka_unit_test_setup(each_port_knows_its_kind, setup),
 		cmocka_unit_test_setup(two_ports_with_one_socket_or_device_are_refused, setup),
