@@ -71,10 +71,11 @@ class Bench:
                 if attempt == ATTEMPTS - 1:
                     raise
                 continue
-            r.distance = max(before, place.look(contestant.pid()))
+            after = place.look(contestant.pid())
+            r.distance = max(before, after)
             if not place.far(r.distance) or place.patience <= 0:
                 break
-            self.say(f"again: the CPUs moved apart, {before:.0f} to {r.distance:.0f} ns")
+            self.say(f"again: the CPUs moved, {before:.0f} to {after:.0f} ns apart")
             place.patience -= time.monotonic() - t0
         return r
 

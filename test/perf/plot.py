@@ -16,6 +16,11 @@ matplotlib.rcParams["svg.hashsalt"] = "vhost-switch"
 from matplotlib import pyplot  # noqa: E402
 
 
+# Of a contestant, the same everywhere.
+COLOURS = {name: f"C{i}" for i, name in enumerate(
+    dict.fromkeys(kind.name for s in SETUPS for kind in s.contestants + s.full))}
+
+
 def line(axis, setup, kind, results, key):
     points = [(case.size, [v for r in runs if (v := r.get(key)) is not None])
               for case in setup.cases
@@ -27,7 +32,7 @@ def line(axis, setup, kind, results, key):
     below = [m - min(values) for m, (_, values) in zip(middle, points)]
     above = [max(values) - m for m, (_, values) in zip(middle, points)]
     axis.errorbar([size for size, _ in points], middle, yerr=(below, above), marker="o",
-                  capsize=3, label=kind.name)
+                  capsize=3, label=kind.name, color=COLOURS[kind.name])
 
 
 def draw(path, results):
