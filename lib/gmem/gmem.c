@@ -238,17 +238,13 @@ gmem_region_find_slow(const struct gmem_gen *gen, uint64_t gpa, uint32_t *hint)
 	return &gen->regions[lo - 1];
 }
 
-uint8_t *
-gmem_whole_slow(
-	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region)
+const struct gmem_region *
+gmem_region_of_slow(const struct gmem_gen *gen, uint64_t gpa)
 {
 	uint32_t hint = 0;
 	const struct gmem_region *r = gmem_region_find_slow(gen, gpa, &hint);
 
-	if (r == NULL)
-		return NULL;
-	*region = r;
-	return len - 1 < r->size - (gpa - r->gpa) ? r->hva + (gpa - r->gpa) : NULL;
+	return r != NULL ? r : &gen->regions[gen->n_regions];
 }
 
 void *

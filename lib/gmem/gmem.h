@@ -133,8 +133,8 @@ found:;
 	return r->hva + offset;
 }
 
-uint8_t *gmem_whole_slow(
-	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region);
+/* Never NULL: an empty region where there is none. */
+const struct gmem_region *gmem_region_of_slow(const struct gmem_gen *gen, uint64_t gpa);
 
 /*
  * Translate a range that lies in one region, as nearly all do: NULL for others, which may be there
@@ -145,12 +145,14 @@ gmem_whole(
 	const struct gmem_gen *gen, uint64_t gpa, uint64_t len, const struct gmem_region **region)
 {
 	const struct gmem_region *r = *region;
-	uint64_t offset = gpa - r->gpa;
 
+	if (unlikely(gpa - r->gpa >= r->size))
+		*region = r = gmem_region_of_slow(gen, gpa);
+	uint64_t offset = gpa - r->gpa;
 	/* Of length 0, len - 1 is no less than any size. */
 	if (likely(offset < r->size && len - 1 < r->size - offset))
 		return r->hva + offset;
-	return gmem_whole_slow(gen, gpa, len, region);
+	return NULL;
 }
 
 /*

@@ -134,8 +134,16 @@ offload_unfit(const struct rte_mbuf *m, uint64_t caps, uint32_t frame_max)
 static inline bool
 offload_any_unfit(struct rte_mbuf *const *pkts, uint16_t n, uint64_t caps, uint32_t frame_max)
 {
+	uint64_t flags = 0;
+	uint32_t len = 0;
 	uint16_t i;
 
+	for (i = 0; i < n; i++) {
+		flags |= pkts[i]->ol_flags;
+		len = RTE_MAX(len, pkts[i]->pkt_len);
+	}
+	if (likely((flags & OFFLOAD_GSO) == 0))
+		return (flags & OFFLOAD_ALL & ~caps) != 0 || len > frame_max;
 	for (i = 0; i < n && likely(!offload_unfit(pkts[i], caps, frame_max)); i++)
 		;
 	return i < n;

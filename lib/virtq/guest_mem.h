@@ -85,7 +85,7 @@ typedef uint8_t guest_v32 __attribute__((vector_size(32), aligned(1), may_alias)
 	(*(type *)((uint8_t *)(dst) + (at)) = *(const type *)((const uint8_t *)(src) + (at)))
 
 static __rte_always_inline void
-guest_copy_32(void *dst, const void *src, uint32_t at)
+guest_copy_32(void *dst, const void *src, int64_t at)
 {
 #ifdef __AVX__
 	guest_copy_as(guest_v32, dst, src, at);
@@ -121,11 +121,14 @@ guest_copy(void *dst, const void *src, uint32_t len)
 			guest_copy_32(dst, src, at);
 			guest_copy_32(dst, src, at + 32);
 		}
+		/* From the ends backwards: one sum each. */
+		uint8_t *dst_end = (uint8_t *)dst + len;
+		const uint8_t *src_end = (const uint8_t *)src + len;
 		if (len >= 64)
-			guest_copy_32(dst, src, len - 64);
+			guest_copy_32(dst_end, src_end, -64);
 		else
 			guest_copy_32(dst, src, 0);
-		guest_copy_32(dst, src, len - 32);
+		guest_copy_32(dst_end, src_end, -32);
 	} else if (len >= 16) {
 		guest_copy_as(guest_v16, dst, src, 0);
 		guest_copy_as(guest_v16, dst, src, len - 16);

@@ -39,13 +39,34 @@ batch_add(struct batch *batch, struct rte_mbuf *m)
 	batch->mbufs[batch->n++] = m;
 }
 
-/* Nobody else has m, nor what it points to, and it has n_segs segments. */
-static __rte_always_inline bool
-is_private(struct rte_mbuf *m, uint64_t n_segs)
-{
-	uint64_t rearm = *mbuf_rearm(m) & (MBUF_REARM_REFCNT | MBUF_REARM_NB_SEGS);
+/* refcnt 1, and so many segments */
+#define PRIVATE(n_segs) (UINT64_C(1) << 16 | (uint64_t)(n_segs) << 32)
+#define PRIVATE_MASK	(MBUF_REARM_REFCNT | MBUF_REARM_NB_SEGS)
+#define NOT_DIRECT	(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
 
-	return rearm == (UINT64_C(1) << 16 | n_segs << 32) && RTE_MBUF_DIRECT(m);
+/* Nobody else has m, which has its own buffer. */
+static __rte_always_inline bool
+is_private(struct rte_mbuf *m, uint16_t n_segs)
+{
+	return (*mbuf_rearm(m) & PRIVATE_MASK) == PRIVATE(n_segs) && RTE_MBUF_DIRECT(m);
+}
+
+/*
+ * Nobody else has one of them, each is one segment with its own buffer, of one pool? Then there is
+ * nothing to reset, and second cache lines stay cold.
+ */
+static __rte_always_inline bool
+all_single(struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t others = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		others |= (*mbuf_rearm(m) ^ PRIVATE(1)) & PRIVATE_MASK;
+		others |= m->ol_flags & NOT_DIRECT;
+		others |= (uintptr_t)m->pool ^ (uintptr_t)pkts[0]->pool;
+	}
+	return others == 0;
 }
 
 /* A snapshot and its loan, and nothing else. false: it is something else. */
@@ -86,15 +107,20 @@ mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 {
 	struct batch first, rest;
 
+	if (unlikely(n == 0))
+		return;
+	if (pkts[0]->nb_segs == 1 && likely(all_single(pkts, n))) {
+		rte_mempool_put_bulk(pkts[0]->pool, (void *const *)pkts, n);
+		return;
+	}
 	first.pool = rest.pool = NULL;
 	first.n = rest.n = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 
-		/* Nothing to reset; the second cache line stays cold. */
-		if (likely(is_private(m, 1)))
+		if (is_private(m, 1))
 			batch_add(&first, m);
-		else if (!free_lent(m, &first, &rest))
+		else if (unlikely(!free_lent(m, &first, &rest)))
 			free_any(m, &first, &rest);
 	}
 	batch_flush(&first);

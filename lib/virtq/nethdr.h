@@ -33,18 +33,27 @@ struct nethdr {
 uint64_t nethdr_host_offloads(uint64_t features);
 uint64_t nethdr_guest_offloads(uint64_t features);
 
-/* p: at least NETHDR_LEN_LEGACY bytes; num_buffers means nothing on transmit (5.1.6.2.1). */
-static __rte_always_inline struct nethdr
-nethdr_load(const uint8_t *p)
+/*
+ * First part and the rest of the one copy, p: at least NETHDR_LEN_LEGACY bytes; num_buffers means
+ * nothing on transmit (5.1.6.2.1).
+ */
+static __rte_always_inline uint64_t
+nethdr_load_lo(const uint8_t *p)
 {
-	return (struct nethdr){ guest_load_u64(p), guest_load_u16(p + 8) };
+	return guest_load_u64(p);
+}
+
+static __rte_always_inline struct nethdr
+nethdr_load_rest(const uint8_t *p, uint64_t lo)
+{
+	return (struct nethdr){ lo, guest_load_u16(p + 8) };
 }
 
 /* Neither a flag nor segmentation: the other fields mean nothing. */
 static __rte_always_inline bool
-nethdr_is_plain(struct nethdr h)
+nethdr_is_plain(uint64_t lo)
 {
-	return (uint16_t)h.lo == 0;
+	return (uint16_t)lo == 0;
 }
 
 /*

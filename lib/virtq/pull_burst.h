@@ -169,18 +169,29 @@ pull_odd(struct pull *p, const struct take *take, uint32_t i, uint16_t avail_idx
 	return NULL;
 }
 
-/* The usual chain: a frame in one piece behind its header, of a length that fits. */
-static __rte_always_inline struct rte_mbuf *
-pull_one(struct pull *p, struct nethdr hdr, uint8_t *data, uint32_t len, uint16_t avail_idx)
+/* Where the i-th chain is in the ring, as next_avail. */
+static __rte_always_inline uint16_t
+place_of(const struct virtq *q, const struct take *take, uint32_t i, const bool packed)
 {
+	return packed ? take->places[i] : q->next_avail + i;
+}
+
+/* The usual chain: a frame in one piece behind its header, len bytes, which fits. */
+static __rte_always_inline struct rte_mbuf *
+pull_one(struct pull *p, const struct take *take, uint32_t i, uint32_t len, const uint32_t hdr_len,
+	const bool packed)
+{
+	uint8_t *hdr = take->taken[i].data, *data = hdr + hdr_len;
+	uint64_t lo = nethdr_load_lo(hdr);
 	struct rte_mbuf *m;
 
-	if (unlikely(!nethdr_is_plain(hdr)))
-		return pull_offload(p, hdr, data, len, avail_idx);
-	if (len <= p->q->copy_max)
+	if (unlikely(!nethdr_is_plain(lo)))
+		return pull_offload(
+			p, nethdr_load_rest(hdr, lo), data, len, place_of(p->q, take, i, packed));
+	if (len <= p->copy_max)
 		m = pull_copy(p, data, len);
 	else
-		m = pull_loan(p, data, len, avail_idx);
+		m = pull_loan(p, data, len, place_of(p->q, take, i, packed));
 	if (likely(m != NULL))
 		p->bytes += len;
 	return m;
@@ -202,22 +213,19 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct take *take, uint32_
 		n = walk_burst(q, view, n, take, fault, packed);
 	pull_start(&p, q, view, n, take->n_long);
 	for (i = 0; i < n; i++) {
-		const struct taken *t = &take->taken[i];
-		uint16_t avail_idx = packed ? take->places[i] : q->next_avail + i;
-		uint32_t len = t->len - hdr_len;
-		uint8_t *data = t->data + hdr_len;
+		uint32_t len = take->taken[i].len - hdr_len;
 		struct rte_mbuf *m;
 
 		if (unlikely(!pull_length_fits(len))) {
 			enum virtq_fault one = VIRTQ_FAULT_NONE;
-			m = pull_odd(&p, take, i, avail_idx, &one);
+			m = pull_odd(&p, take, i, place_of(q, take, i, packed), &one);
 			if (unlikely(one != VIRTQ_FAULT_NONE)) {
 				/* Comes before one that a pass above met. */
 				*fault = one;
 				break;
 			}
 		} else {
-			m = pull_one(&p, nethdr_load(t->data), data, len, avail_idx);
+			m = pull_one(&p, take, i, len, hdr_len, packed);
 		}
 		if (likely(m != NULL))
 			pkts[n_out++] = m;

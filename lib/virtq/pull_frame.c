@@ -41,7 +41,7 @@ pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 			return NULL;
 		}
 		uint32_t part = RTE_MIN(left, (uint32_t)(m->buf_len - RTE_PKTMBUF_HEADROOM));
-		mbuf_init(m, q->rearm, 0, part, part);
+		mbuf_init(m, p->rearm, 0, part, part);
 		cursor_read(&c, rte_pktmbuf_mtod(m, uint8_t *), part);
 		left -= part;
 		if (first == NULL) {
@@ -75,14 +75,14 @@ pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, ui
 		return pull_copy_slow(p, segs, len);
 
 	m = mbuf_stash_take(&p->small);
-	mbuf_init(m, q->rearm + n_ext * MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
+	mbuf_init(m, p->rearm + n_ext * MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
 	c = (struct cursor){ segs, 0 };
 	cursor_read(&c, pull_room(m), VIRTQ_SNAPSHOT);
 
 	struct loan_slot *slot = loan_take(q, p->view, avail_idx, n_ext);
 	struct rte_mbuf *last = m;
 	for (uint32_t i = 0; i < n_ext; i++) {
-		pull_attach(q, slot, ext[i], c.seg->data + c.off, c.seg->len - c.off);
+		pull_attach(p, slot, ext[i], c.seg->data + c.off, c.seg->len - c.off);
 		last = last->next = ext[i];
 		c = (struct cursor){ c.seg + 1, 0 };
 	}
@@ -99,15 +99,15 @@ pull_bytes(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, uint32
 	struct rte_mbuf *m;
 
 	if (n_segs == 1)
-		return len <= p->q->copy_max ? pull_copy(p, segs->data, len)
-					     : pull_loan(p, segs->data, len, avail_idx);
-	if (len > p->q->copy_max)
+		return len <= p->copy_max ? pull_copy(p, segs->data, len)
+					  : pull_loan(p, segs->data, len, avail_idx);
+	if (len > p->copy_max)
 		return pull_loan_slow(p, segs, n_segs, len, avail_idx);
 	if (unlikely(!mbuf_stash_ready(&p->small)))
 		return pull_copy_slow(p, segs, len);
 	m = mbuf_stash_take(&p->small);
 	cursor_read(&c, pull_room(m), len);
-	mbuf_init(m, p->q->rearm, 0, len, len);
+	mbuf_init(m, p->rearm, 0, len, len);
 	return m;
 }
 
@@ -125,7 +125,7 @@ pull_checked(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, ui
 
 	if (likely(nethdr_ask_slow(hdr, q->offloads, &flags, &o))) {
 		/* All that is checked, or will be written, has to be private. */
-		if (likely(offload_private_len(flags, o) <= VIRTQ_SNAPSHOT || len <= q->copy_max))
+		if (likely(offload_private_len(flags, o) <= VIRTQ_SNAPSHOT || len <= p->copy_max))
 			m = pull_bytes(p, segs, n_segs, len, avail_idx);
 		else
 			m = pull_copy_slow(p, segs, len);
@@ -153,7 +153,7 @@ pull_frame(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint
 			len < VIRTQ_FRAME_MIN ? STATS_DROP_RUNT : STATS_DROP_OVERSIZE, 1);
 		return NULL;
 	}
-	if (likely(nethdr_is_plain(hdr)))
+	if (likely(nethdr_is_plain(hdr.lo)))
 		m = pull_bytes(p, segs, n_segs, len, avail_idx);
 	else
 		m = pull_checked(p, hdr, segs, n_segs, len, avail_idx);
@@ -176,7 +176,7 @@ pull_any(struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, 
 	struct nethdr hdr;
 
 	if (likely(seg->len >= hdr_len)) {
-		hdr = nethdr_load(seg->data);
+		hdr = nethdr_load_rest(seg->data, nethdr_load_lo(seg->data));
 		seg->data += hdr_len;
 		seg->len -= hdr_len;
 	} else {
@@ -187,7 +187,7 @@ pull_any(struct pull *p, struct chain_seg *segs, uint32_t n_segs, uint32_t len, 
 			copy[i] = guest_load_u8(seg->data++);
 			seg->len--;
 		}
-		hdr = nethdr_load(copy);
+		hdr = nethdr_load_rest(copy, nethdr_load_lo(copy));
 	}
 	if (seg->len == 0)
 		seg++;

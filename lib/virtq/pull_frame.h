@@ -14,6 +14,8 @@
 struct pull {
 	struct virtq *q;
 	struct virtq_view *view;
+	uint64_t rearm;	   /* q's, at hand */
+	uint32_t copy_max; /* and this */
 	uint32_t n_loaned;
 	uint64_t bytes;
 	struct mbuf_stash small, loan;
@@ -42,6 +44,8 @@ pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n,
 {
 	p->q = q;
 	p->view = view;
+	p->rearm = q->rearm;
+	p->copy_max = q->copy_max;
 	p->n_loaned = 0;
 	p->bytes = 0;
 	mbuf_stash_fill(&p->small, q->pool_small, n);
@@ -83,16 +87,16 @@ pull_copy(struct pull *p, const uint8_t *data, uint32_t len)
 		return pull_copy_slow(p, &(struct chain_seg){ (uint8_t *)data, len }, len);
 	m = mbuf_stash_take(&p->small);
 	guest_read(pull_room(m), data, len);
-	mbuf_init(m, p->q->rearm, 0, len, len);
+	mbuf_init(m, p->rearm, 0, len, len);
 	return m;
 }
 
 /* x refers to guest memory, which the slot stands for. */
 static __rte_always_inline void
-pull_attach(const struct virtq *q, struct loan_slot *slot, struct rte_mbuf *x, uint8_t *data,
+pull_attach(const struct pull *p, struct loan_slot *slot, struct rte_mbuf *x, uint8_t *data,
 	uint32_t len)
 {
-	mbuf_init(x, q->rearm & ~MBUF_REARM_DATA_OFF, RTE_MBUF_F_EXTERNAL, len, len);
+	mbuf_init(x, p->rearm & ~MBUF_REARM_DATA_OFF, RTE_MBUF_F_EXTERNAL, len, len);
 	x->buf_addr = data;
 	rte_mbuf_iova_set(x, (rte_iova_t)(uintptr_t)data);
 	x->buf_len = len;
@@ -112,9 +116,9 @@ pull_loan(struct pull *p, uint8_t *data, uint32_t len, uint16_t avail_idx)
 	m = mbuf_stash_take(&p->small);
 	x = mbuf_stash_take(&p->loan);
 	guest_read(pull_room(m), data, VIRTQ_SNAPSHOT);
-	mbuf_init(m, q->rearm + MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
+	mbuf_init(m, p->rearm + MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
 	m->next = x;
-	pull_attach(q, loan_take(q, p->view, avail_idx, 1), x, data + VIRTQ_SNAPSHOT,
+	pull_attach(p, loan_take(q, p->view, avail_idx, 1), x, data + VIRTQ_SNAPSHOT,
 		len - VIRTQ_SNAPSHOT);
 	p->n_loaned++;
 	return m;

@@ -257,6 +257,7 @@ push_slow(struct push *p, const struct rte_mbuf *m, const bool packed)
 	return true;
 }
 
+/* A frame. false: dropped, counted, or p->fault. */
 static __rte_always_inline bool
 push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len, const bool packed)
 {
@@ -279,30 +280,31 @@ static __rte_always_inline uint32_t
 push_frames(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t hdr_len,
 	const bool packed)
 {
+	const uint32_t n_try = likely(p->fault == VIRTQ_FAULT_NONE) ? n : 0;
 	struct virtq *q = p->q;
-	uint32_t i, n_sent = 0, n_gso = 0;
+	uint32_t i, n_lost = 0, n_gso = 0;
 	uint64_t bytes = 0;
 
-	for (i = 0; i < n && likely(p->fault == VIRTQ_FAULT_NONE); i++) {
+	for (i = 0; i < n_try; i++) {
 		const struct rte_mbuf *m = pkts[i];
 
 		if (unlikely(!push_one(p, m, hdr_len, packed))) {
 			if (p->fault != VIRTQ_FAULT_NONE)
 				break;
+			n_lost++;
 			continue;
 		}
-		n_sent++;
 		bytes += m->pkt_len;
 		if (unlikely(m->ol_flags & OFFLOAD_GSO))
 			n_gso++;
 	}
 	if (unlikely(i < n))
 		stats_drop(q->stats, STATS_DROP_RING_BROKEN, n - i);
-	q->queue->frames += n_sent;
+	q->queue->frames += i - n_lost;
 	q->queue->bytes += bytes;
 	if (unlikely(n_gso > 0))
 		stats_self(q->stats)->tx_gso += n_gso;
-	return n_sent;
+	return i - n_lost;
 }
 
 /* May the ring be pushed to? Counts. */

@@ -2,6 +2,15 @@
 #include "push_frame.h"
 
 void
+push_rest(uint8_t *dst, const struct rte_mbuf *m)
+{
+	while ((m = m->next) != NULL) {
+		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		dst += m->data_len;
+	}
+}
+
+void
 push_scattered(const struct chain_seg *segs, uint32_t hdr_len, uint32_t n_chains, uint64_t offloads,
 	const struct rte_mbuf *m)
 {

@@ -53,7 +53,7 @@ split_avail_idx(const struct split_avail *avail)
 }
 
 static __rte_always_inline uint16_t
-split_avail_head(const struct split_avail *avail, uint16_t slot)
+split_avail_head(const struct split_avail *avail, uint32_t slot)
 {
 	return guest_load_u16(&avail->ring[slot]);
 }
@@ -66,9 +66,9 @@ split_used_event(const struct split_avail *avail, uint32_t size)
 
 /* A used entry; the driver does not look at it before split_used_publish passes it. */
 static __rte_always_inline void
-split_used_write(struct split_used *used, uint16_t slot, uint16_t head, uint32_t len)
+split_used_write(struct split_used *used, uint32_t slot, uint16_t head, uint32_t len)
 {
-	guest_store_u64(&used->ring[2 * (uint32_t)slot], (uint64_t)len << 32 | head);
+	guest_store_u64(&used->ring[2 * slot], (uint64_t)len << 32 | head);
 }
 
 static __rte_always_inline void

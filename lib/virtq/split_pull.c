@@ -4,8 +4,10 @@
 #include "split_ring.h"
 
 /*
- * First pass: copy avail entries and first descriptors, prefetch what they point to.
- * Returns how many are good; the next one has *fault.
+ * First pass: copy avail entries and first descriptors, prefetch what they point to. Chains are
+ * done with in whatever way, and nothing is written into them (2.7.8.2): their used entries can be
+ * written now. In order, one used entry says that, when it is known how many are published
+ * (split_publish). Returns how many are good; the next one has *fault.
  */
 static __rte_always_inline uint32_t
 take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct take *take,
@@ -14,17 +16,20 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	const struct chain_rules rules = pull_rules(q, view, false);
 	const uint32_t long_min = q->copy_max + q->hdr_len + 1;
 	const struct gmem_region *region = &view->gen->regions[q->hint];
-	uint16_t pos = q->next_avail;
+	const uint32_t mask = q->mask;
+	uint32_t pos = q->next_avail, used = pos + q->used_off;
 
 	take_start(take);
-	for (uint32_t i = 0; i < n; i++, pos++) {
-		uint16_t head = split_avail_head(view->avail, pos & q->mask);
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t head = split_avail_head(view->avail, (pos + i) & mask);
 		if (unlikely(head >= rules.size)) {
 			*fault = VIRTQ_FAULT_HEAD_INDEX;
 			n = i;
 			break;
 		}
-		q->heads[pos & q->mask] = head;
+		q->heads[(pos + i) & mask] = head;
+		if (likely(!q->in_order))
+			split_used_write(view->used, (used + i) & mask, head, 0);
 		struct desc d = split_desc_load(&rules.table[head]);
 		if (likely(take_single(&rules, d, &take->taken[i], &region))) {
 			take->n_long += desc_len(d) >= long_min;
@@ -38,17 +43,10 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	return n;
 }
 
-/*
- * Chains up to `end` are done with, in whatever way. Nothing was written into them (2.7.8.2). In
- * order, one used entry says that, when it is known how many are published (split_publish).
- */
+/* Chains up to `end` are done with. */
 static __rte_always_inline void
 consume_burst(struct virtq *q, const struct virtq_view *view, uint16_t end)
 {
-	if (!q->in_order)
-		for (uint16_t pos = q->next_avail; pos != end; pos++)
-			split_used_write(view->used, (pos + q->used_off) & q->mask,
-				q->heads[pos & q->mask], 0);
 	split_suppress_again(q, view, q->next_avail, end);
 	q->next_avail = end;
 }
