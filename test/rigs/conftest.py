@@ -15,6 +15,7 @@ sys.path.append(os.path.join(TOP, "test", "functional"))  # the fake guest
 
 import qemu  # noqa: E402
 from guest import Guest  # noqa: E402
+from vf_host import Host  # noqa: E402
 from vstools.switch import Switch, write_config  # noqa: E402
 
 MAC = "52:54:00:00:00:{:02x}"
@@ -102,3 +103,22 @@ def start_guest(cache, folder, start_switch):
     for guest in started:
         guest.kill()
         print(f"--- {guest.name}\n{guest.output()}{guest.console()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def vf_host(request):
+    """A machine with two VFs on vfio-pci."""
+    cache = os.path.abspath(request.config.getoption("--cache"))
+    image = os.path.join(cache, "host-image")
+    qemu.make("host-image", image)
+    with tempfile.TemporaryDirectory(prefix="vs-") as path:
+        # The first version with an igb.
+        machine = Host(qemu.Backported(cache).command(path), image,
+                       os.path.abspath(request.config.getoption("--build")), path)
+        try:
+            machine.wait_booted()
+            machine.job("vf_lib.make_vfs")
+            yield machine
+        finally:
+            machine.kill()
+            print(machine.output(), machine.console()[-3000:])

@@ -14,8 +14,10 @@ PF = "eth0"
 MACS = mac(1), mac(2)  # of the guests; each VF lets only its own pass
 INSIDE, OUTSIDE = "10.9.0.2", "10.9.0.1"
 COPYBREAK = 256
-TX_RING = 256  # entries; a frame that is lent takes two
-SLOW = 60  # seconds; an emulated CPU takes its time
+# Entries; a frame that is lent takes two. It goes round in less than a loan's greatest age at 200
+# frames a second, and is shorter than a guest's ring, which else would wait for its own next frames.
+TX_RING = 64
+SLOW = 60  # seconds of the machine
 
 
 def write(path, text):
@@ -47,17 +49,22 @@ def vfs():
     return [os.path.basename(os.path.realpath(f"{pf_folder()}/virtfn{i}")) for i in (0, 1)]
 
 
-def make_vfs():
-    """Two VFs on vfio-pci."""
+def make_vfs(macs=True):
+    """Two VFs on vfio-pci, with the guests' addresses."""
     write(f"{pf_folder()}/sriov_drivers_autoprobe", "0")
     subprocess.run(["ip", "link", "set", PF, "up"], check=True)
     write(f"{pf_folder()}/sriov_numvfs", "2")
     for i, vf in enumerate(vfs()):
-        subprocess.run(["ip", "link", "set", PF, "vf", str(i), "mac", MACS[i].hex(":")],
-                       check=True)
+        if macs:
+            subprocess.run(["ip", "link", "set", PF, "vf", str(i), "mac", MACS[i].hex(":")],
+                           check=True)
         write(f"{DEVICES}/{vf}/driver_override", "vfio-pci")
-        write("/sys/bus/pci/drivers_probe", vf)
-        assert os.path.realpath(f"{DEVICES}/{vf}/driver").endswith("/vfio-pci")
+        bind(vf)
+
+
+def bind(vf):
+    write("/sys/bus/pci/drivers_probe", vf)
+    assert os.path.realpath(f"{DEVICES}/{vf}/driver").endswith("/vfio-pci")
 
 
 def vf_keys(i, **keys):
@@ -102,7 +109,7 @@ def switch(ports, held=0, **options):
             if keys.get("type") == "ethdev":
                 up = wait_until(lambda: sw.port(name)["link"] == "up", SLOW)
                 assert up, f"{name} has no link"
-        sw.buffers_idle = sw.free_buffers()
+        sw.n_fds_idle, sw.buffers_idle = sw.n_fds(), sw.free_buffers()
         yield sw
         settle(sw, held)
         sw.stop()

@@ -54,13 +54,11 @@ def lent_one_way(i):
 # A guest with a network stack, switch, VF, and the network outside of this machine.
 
 
-# It goes round in less than a loan's greatest age at 100 frames a second.
-SHORT_RING = {"tx-descriptors": 64}
-WINDOW = "16K"  # of TCP: no more frames at a time than such a ring has room for
+WINDOW = "16K"  # of TCP: no more frames at a time than a VF's queue has room for
 
 
 def wire(lend):
-    return {"vm": {"peer": "vf"}, "vf": vf_keys(0, lend=lend, **SHORT_RING)}
+    return {"vm": {"peer": "vf"}, "vf": vf_keys(0, lend=lend)}
 
 
 def lent_to_the_outside():

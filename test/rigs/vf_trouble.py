@@ -66,12 +66,10 @@ def guest_killed():
 
 @contextlib.contextmanager
 def three_ports():
-    """Guests vm1 and vm2, and a VF behind which FAR is. Its queue is shorter than a guest's ring,
-    of which a third is on loan to it: else a guest waited for its own next frames."""
+    """Guests vm1 and vm2, and a VF behind which FAR is."""
     with switch({"vm1": {}, "vm2": {"static-mac": MACS[1].hex(":")},
-                 "vf": vf_keys(0, lend="force", **{"static-mac": FAR.hex(":"),
-                                                   "tx-descriptors": 64})},
-                held=64) as sw:
+                 "vf": vf_keys(0, lend="force", **{"static-mac": FAR.hex(":")})},
+                held=TX_RING) as sw:
         guests = guest(sw, "vm1"), guest(sw, "vm2")
         mapped(sw, 2, "vf")
         yield sw, guests
@@ -127,7 +125,9 @@ def queue_stuck():
         # It had to wait indeed, once, and then what the queue does not take is dropped.
         assert 0.2 < worst < WAIT, worst
         assert goes_on(sw, guests, 2) < 0.2 and sw.drops("vf")["tx_full"] > 1000
+        # What was written to the device meanwhile, it has forgotten: it is full of copies.
         set_bus_master(vfs()[0], True)
+        recovers(sw, guests)
 
 
 def link_down():
