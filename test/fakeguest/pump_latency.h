@@ -7,7 +7,8 @@
 
 /* Buckets of 1/64 of an octave. */
 #define LATENCY_SUB	64
-#define LATENCY_BUCKETS (40 * LATENCY_SUB)
+#define LATENCY_OCTAVES 40
+#define LATENCY_BUCKETS (LATENCY_OCTAVES * LATENCY_SUB)
 
 struct latency {
 	uint64_t bucket[LATENCY_BUCKETS];
@@ -22,7 +23,9 @@ latency_bucket(uint64_t v)
 	if (v < LATENCY_SUB)
 		return v;
 	octave = 63 - __builtin_clzll(v) - 6;
-	octave = octave < 38 ? octave : 38;
+	/* Years: not a time at all. */
+	if (octave > LATENCY_OCTAVES - 2)
+		return LATENCY_BUCKETS - 1;
 	return octave * LATENCY_SUB + (v >> octave);
 }
 

@@ -23,7 +23,7 @@ struct stuck {
 };
 
 #define WINDOWS_MAX 1024
-#define QUIET_S	    0.005 /* what has not arrived by then is lost */
+#define QUIET_S	    0.02 /* longer than the machine stalls: what has not arrived is lost */
 
 /* Figures of one window of the measurement. */
 enum { P50, P99, P999, MAX, RATE, N_FIGURES };
@@ -240,6 +240,7 @@ measure(struct paced *p, const struct pump_args *args, struct windows *w, double
 	p->sent = sent;
 	p->received = received;
 	p->late = late;
+	drain(p, 4 * QUIET_S * hz);
 }
 
 static int
