@@ -142,7 +142,7 @@ ethdev_tx_fit_slow(struct ethdev_port *ep, struct rte_mbuf **pkts, uint16_t n, u
 
 	for (uint16_t i = 0; i < n; i++) {
 		uint64_t caps = frame_caps(ep, pkts[i]);
-		/* Those that wait may have got mbufs for a head, and the pools are sized for one. */
+		/* What waits may have got mbufs for heads; the pools are sized for one frame. */
 		if (n_batch > 0 && offload_may_cut(pkts[i])) {
 			n_sent += ethdev_send(ep, batch, n_batch);
 			n_batch = 0;

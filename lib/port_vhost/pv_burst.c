@@ -81,7 +81,7 @@ send_unfit_slow(
 	uint16_t n_ready = 0, n_sent = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		/* Those that wait may have got mbufs for a head, and the pools are sized for one. */
+		/* What waits may have got mbufs for heads; the pools are sized for one frame. */
 		if (n_ready > 0 && offload_may_cut(pkts[i])) {
 			n_sent += send_fit(pv, view, ready, n_ready);
 			n_ready = 0;
