@@ -166,7 +166,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 void
 pv_remember(struct port_vhost *pv, bool again)
 {
-	int ret = pv_resume_open(&pv->resume, pv->socket, 2U * pv->n_queues);
+	int ret = pv_resume_open(&pv->resume, pv->socket, 2U * pv->n_queues, !again);
 
 	/* A front-end that listens may make the directory with its socket. */
 	pv->resume_waits = ret == -ENOENT && !again;
@@ -189,8 +189,8 @@ log_kept(const struct port_vhost *pv)
 	char names[300];
 
 	if (kept != 0)
-		log_notice("port %s: not in the config any more, but offered until the next start, "
-			   "since its guest has them: %s",
+		log_notice("port %s: not in the config any more, but offered until its guest lets "
+			   "go of them: %s",
 			pv->port.name, vhost_user_feature_names(kept, names, sizeof(names)));
 }
 

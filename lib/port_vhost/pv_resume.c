@@ -14,8 +14,11 @@
 #define MAGIC	UINT64_C(0x656d757365727376) /* "vsresume" */
 #define VERSION 1
 
-/* A predecessor that was killed holds the file until its memory is unmapped. */
-#define LOCK_TRIES   100
+/*
+ * A predecessor that was killed holds its files until its memory is unmapped. It ends once: so long
+ * is waited in all, not for each port.
+ */
+#define LOCK_WAITS   100
 #define LOCK_WAIT_NS 2000000
 
 struct pv_resume_file {
@@ -44,18 +47,20 @@ is_ours(const struct stat *st)
 }
 
 static int
-lock(int fd)
+lock(int fd, bool may_wait)
 {
 	const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
+	static unsigned int n_waits;
 
-	for (unsigned int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return -errno;
+		if (!may_wait || n_waits == LOCK_WAITS)
+			return -EBUSY;
+		n_waits++;
 		nanosleep(&wait, NULL);
 	}
-	return -EBUSY;
+	return 0;
 }
 
 /* Map the part that these rings need. The file's blocks are there: no store can fail. */
@@ -76,7 +81,7 @@ map(struct pv_resume *r, int fd)
 
 /* 1: it is there and of use. 0: a new one has to be made. Else a negative errno. */
 static int
-open_existing(struct pv_resume *r)
+open_existing(struct pv_resume *r, bool may_wait)
 {
 	struct stat st;
 
@@ -85,7 +90,7 @@ open_existing(struct pv_resume *r)
 	if (fd < 0)
 		return 0;
 	/* Whose content is wrong may still be in use, by another version of this program. */
-	int rc = fstat(fd, &st) == 0 && is_private(&st) ? lock(fd) : 1;
+	int rc = fstat(fd, &st) == 0 && is_private(&st) ? lock(fd, may_wait) : 1;
 	if (rc == 0)
 		rc = is_ours(&st) ? map(r, fd) : 1;
 	if (rc == 0 && r->file->magic == MAGIC && r->file->version == VERSION &&
@@ -109,7 +114,7 @@ make_new(struct pv_resume *r)
 	if (fd < 0)
 		return -errno;
 	/* Whatever the umask takes away. */
-	int rc = fchmod(fd, S_IRUSR | S_IWUSR) < 0 ? -errno : lock(fd);
+	int rc = fchmod(fd, S_IRUSR | S_IWUSR) < 0 ? -errno : lock(fd, false);
 	if (rc == 0 && ftruncate(fd, sizeof(struct pv_resume_file)) < 0)
 		rc = -errno;
 	if (rc == 0)
@@ -127,7 +132,7 @@ make_new(struct pv_resume *r)
 }
 
 int
-pv_resume_open(struct pv_resume *r, const char *socket, unsigned int n_rings)
+pv_resume_open(struct pv_resume *r, const char *socket, unsigned int n_rings, bool may_wait)
 {
 	assert(n_rings <= VHOST_USER_RINGS_MAX);
 	*r = (struct pv_resume){
@@ -136,7 +141,7 @@ pv_resume_open(struct pv_resume *r, const char *socket, unsigned int n_rings)
 		.fd = -1,
 	};
 	snprintf(r->path, sizeof(r->path), "%s.resume", socket);
-	int rc = open_existing(r);
+	int rc = open_existing(r, may_wait);
 	return rc == 0 ? make_new(r) : RTE_MIN(rc, 0);
 }
 

@@ -31,8 +31,11 @@ struct pv_resume {
 /*
  * Find or make the file, for rings [0, n_rings). 0, or a negative errno: there is none, but *r may
  * be used all the same. -EBUSY: another process has it.
+ *
+ * may_wait: before control's loop runs. One that ends may have the file for a moment; it is waited
+ * for, 200 ms at the most in the life of this process, whatever the number of ports.
  */
-int pv_resume_open(struct pv_resume *r, const char *socket, unsigned int n_rings);
+int pv_resume_open(struct pv_resume *r, const char *socket, unsigned int n_rings, bool may_wait);
 /* Is it on a file system where a store may have to wait? */
 bool pv_resume_is_slow(const struct pv_resume *r);
 /* forget: remove the file. */

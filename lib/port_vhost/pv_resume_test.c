@@ -38,7 +38,7 @@ mark_is_there(void)
 static void
 leave_marked(void)
 {
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	put_mark();
 	pv_resume_close(&r, false);
 }
@@ -58,7 +58,7 @@ a_new_file_is_private_and_says_nothing(void **state)
 	struct stat st;
 
 	umask(0777);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	umask(022);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
@@ -80,13 +80,13 @@ what_a_killed_process_stored_is_there_for_the_next(void **state)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (pv_resume_open(&r, socket_path, RINGS) == 0)
+		if (pv_resume_open(&r, socket_path, RINGS, true) == 0)
 			put_mark();
 		kill(getpid(), SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_true(mark_is_there());
 	pv_resume_close(&r, true);
 }
@@ -95,10 +95,10 @@ static void
 a_port_with_more_or_fewer_queues_finds_its_records_as_well(void **state)
 {
 	leave_marked();
-	assert_int_equal(pv_resume_open(&r, socket_path, 2), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, 2, true), 0);
 	assert_int_equal(pv_resume_features(&r), 42);
 	pv_resume_close(&r, false);
-	assert_int_equal(pv_resume_open(&r, socket_path, 256), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, 256, true), 0);
 	assert_true(mark_is_there());
 	memset(pv_resume_record(&r, 255), 1, VIRTQ_RESUME_SIZE);
 	pv_resume_close(&r, true);
@@ -113,7 +113,7 @@ a_file_with_another_header_or_size_is_replaced(void **state)
 	for (unsigned int i = 0; i < RTE_DIM(fields); i++) {
 		leave_marked();
 		overwrite(fields[i], 0x99);
-		assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+		assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 		assert_int_equal(pv_resume_features(&r), 0);
 		assert_int_equal(*(uint8_t *)pv_resume_record(&r, RINGS - 1), 0);
 		pv_resume_close(&r, true);
@@ -121,7 +121,7 @@ a_file_with_another_header_or_size_is_replaced(void **state)
 	for (int longer = 0; longer < 2; longer++) {
 		leave_marked();
 		assert_int_equal(truncate(path, longer ? 16 << 20 : 100), 0);
-		assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+		assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 		assert_int_equal(pv_resume_features(&r), 0);
 		pv_resume_close(&r, true);
 	}
@@ -135,7 +135,7 @@ a_file_that_others_may_write_is_replaced(void **state)
 
 	leave_marked();
 	assert_int_equal(chmod(path, 0620), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(pv_resume_features(&r), 0);
 	put_mark();
 	pv_resume_close(&r, false);
@@ -143,7 +143,7 @@ a_file_that_others_may_write_is_replaced(void **state)
 	/* Under a second name, somebody may hold on to it. */
 	snprintf(other, sizeof(other), "%s/other", dir);
 	assert_int_equal(link(path, other), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(pv_resume_features(&r), 0);
 	pv_resume_close(&r, true);
 	assert_int_equal(stat(other, &st), 0);
@@ -153,7 +153,7 @@ a_file_that_others_may_write_is_replaced(void **state)
 		return;
 	leave_marked();
 	assert_int_equal(chown(path, 65534, 65534), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(pv_resume_features(&r), 0);
 	pv_resume_close(&r, true);
 }
@@ -168,13 +168,13 @@ a_symlink_is_replaced_and_what_it_points_to_left_alone(void **state)
 	snprintf(target, sizeof(target), "%s/target", dir);
 	assert_int_equal(rename(path, target), 0);
 	assert_int_equal(symlink(target, path), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(pv_resume_features(&r), 0);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
 	pv_resume_close(&r, true);
 	assert_int_equal(rename(target, path), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_true(mark_is_there());
 	pv_resume_close(&r, true);
 }
@@ -183,11 +183,11 @@ static void
 a_fifo_in_its_place_does_not_block_and_a_directory_is_an_error(void **state)
 {
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	pv_resume_close(&r, true);
 
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_true(pv_resume_open(&r, socket_path, RINGS) < 0);
+	assert_true(pv_resume_open(&r, socket_path, RINGS, true) < 0);
 	assert_null(pv_resume_record(&r, 0));
 	pv_resume_features_set(&r, 1);
 	assert_int_equal(pv_resume_features(&r), 0);
@@ -200,16 +200,38 @@ two_processes_never_have_one_file(void **state)
 {
 	struct pv_resume second;
 
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	put_mark();
-	assert_int_equal(pv_resume_open(&second, socket_path, RINGS), -EBUSY);
+	assert_int_equal(pv_resume_open(&second, socket_path, RINGS, true), -EBUSY);
 	assert_null(pv_resume_record(&second, 0));
 	pv_resume_close(&second, true);
 	assert_int_equal(access(path, F_OK), 0);
 	/* Nor if it is of another version. */
 	overwrite(8, 0x99);
-	assert_int_equal(pv_resume_open(&second, socket_path, RINGS), -EBUSY);
+	assert_int_equal(pv_resume_open(&second, socket_path, RINGS, true), -EBUSY);
 	assert_int_equal(access(path, F_OK), 0);
+	pv_resume_close(&r, true);
+}
+
+/* A process that lives on is waited for once, however many ports there are, and never later. */
+static void
+nobody_waits_long_for_a_file_that_is_in_use(void **state)
+{
+	struct pv_resume second;
+	struct timespec a, b, c;
+
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	assert_int_equal(pv_resume_open(&second, socket_path, RINGS, false), -EBUSY);
+	/* With waiting, 100 ports took 20 s. */
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(pv_resume_open(&second, socket_path, RINGS, true), -EBUSY);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_true(b.tv_sec - a.tv_sec < 15);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(pv_resume_open(&second, socket_path, RINGS, false), -EBUSY);
+	clock_gettime(CLOCK_MONOTONIC, &c);
+	assert_true(c.tv_sec - b.tv_sec < 15);
 	pv_resume_close(&r, true);
 }
 
@@ -221,7 +243,7 @@ a_file_that_others_may_open_is_not_waited_for(void **state)
 	assert_int_equal(chmod(path, 0604), 0);
 	int fd = open(path, O_RDONLY);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(pv_resume_features(&r), 0);
 	pv_resume_close(&r, true);
 	close(fd);
@@ -230,7 +252,7 @@ a_file_that_others_may_open_is_not_waited_for(void **state)
 static void
 a_file_that_took_its_place_is_not_removed(void **state)
 {
-	assert_int_equal(pv_resume_open(&r, socket_path, RINGS), 0);
+	assert_int_equal(pv_resume_open(&r, socket_path, RINGS, true), 0);
 	assert_int_equal(unlink(path), 0);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	pv_resume_close(&r, true);
@@ -244,7 +266,7 @@ tmpfs_is_told_from_a_disk(void **state)
 	char name[64];
 
 	snprintf(name, sizeof(name), "/dev/shm/pv-resume-test-%d", getpid());
-	assert_int_equal(pv_resume_open(&on_tmpfs, name, RINGS), 0);
+	assert_int_equal(pv_resume_open(&on_tmpfs, name, RINGS, true), 0);
 	assert_false(pv_resume_is_slow(&on_tmpfs));
 	pv_resume_close(&on_tmpfs, true);
 	assert_false(pv_resume_is_slow(&on_tmpfs));
@@ -262,6 +284,7 @@ main(void)
 		cmocka_unit_test(a_symlink_is_replaced_and_what_it_points_to_left_alone),
 		cmocka_unit_test(a_fifo_in_its_place_does_not_block_and_a_directory_is_an_error),
 		cmocka_unit_test(two_processes_never_have_one_file),
+		cmocka_unit_test(nobody_waits_long_for_a_file_that_is_in_use),
 		cmocka_unit_test(a_file_that_others_may_open_is_not_waited_for),
 		cmocka_unit_test(a_file_that_took_its_place_is_not_removed),
 		cmocka_unit_test(tmpfs_is_told_from_a_disk),
