@@ -45,9 +45,12 @@ pv_rings_changed(struct port_vhost *pv)
 }
 
 /*
- * A zombie keeps the loans that it could not get back. As many of them as
- * queues are in port_ops.demand, beside the rings that run; beyond that new
- * rings copy everything, until they are started again.
+ * A zombie keeps the loans that it could not get back, and memory for all that it could have had.
+ * As many of them as queues are in port_ops.demand, beside the rings that run; beyond that new
+ * rings copy everything, and so never become zombies, however often a front-end comes and goes.
+ * When zombies end, those rings go on copying until they are started again: a ring's slots are made
+ * with it, and to restart it behind its guest's back is not worth it. Devices give frames back
+ * within their age limit, so it takes a front-end that comes and goes faster than that.
  */
 static uint16_t
 loan_cap_now(const struct port_vhost *pv)
