@@ -21,8 +21,9 @@ struct pv_offer {
 	bool csum, tso, ufo, uso; /* without csum there are none of the others */
 	uint8_t mac[6];
 	/*
-	 * What its guest negotiated with an earlier process, and may insist on: offered again
-	 * whatever the config says by now, if this program knows it.
+	 * What its guest negotiated last, maybe with an earlier process, and may insist on:
+	 * offered again whatever the config says by now, if this program knows it
+	 * (doc/decisions/0027). Set between sessions.
 	 */
 	uint64_t earlier;
 };

@@ -63,7 +63,7 @@ struct port_vhost {
 	bool follows;	   /* key link-follow */
 	uint32_t flow_key; /* pv_flow_hash */
 	enum vhost_user_role role;
-	struct pv_offer offer; /* `earlier` is set by start */
+	struct pv_offer offer; /* immutable but for `earlier` */
 	char socket[PV_SOCKET_MAX];
 
 	/* Control's. */

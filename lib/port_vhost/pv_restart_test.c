@@ -61,6 +61,34 @@ a_guests_features_are_offered_again_although_the_config_has_them_no_more(void **
 }
 
 static void
+the_config_wins_as_soon_as_the_guest_lets_go(void **state)
+{
+	struct vhost_user *vu;
+
+	unit_features |= F_PACKED;
+	unit_connect();
+	unit.pv->slots[RX].untold = unit.pv->rings_ran = true;
+	end_port();
+	begin_port();
+	vu = unit.pv->vu;
+	/* The guest comes back, and goes without a word: it may come again. */
+	unit_connect();
+	unit_features &= ~F_PACKED;
+	unit.pv->slots[RX].untold = unit.pv->rings_ran = true;
+	pv_session_ops.disconnected(unit.pv, "test");
+	assert_true((pv_features_offer(&unit.pv->offer) & F_PACKED) != 0);
+	/* It comes, its rings stop in order. */
+	pv_session_ops.connected(unit.pv);
+	pv_session_ops.features(unit.pv, unit_features | F_PACKED);
+	unit.pv->slots[RX].untold = unit.pv->rings_ran = true;
+	pv_session_ops.ring_told(unit.pv, RX);
+	pv_session_ops.disconnected(unit.pv, "test");
+	assert_false((pv_features_offer(&unit.pv->offer) & F_PACKED) != 0);
+	/* The same endpoint, with another offer. */
+	assert_ptr_equal(unit.pv->vu, vu);
+}
+
+static void
 nothing_is_left_of_a_guest_whose_front_end_was_told_where_its_rings_are(void **state)
 {
 	unit_connect();
@@ -173,6 +201,7 @@ main(void)
 #define port_test(f) cmocka_unit_test_setup_teardown(f, unit_setup, unit_teardown)
 	const struct CMUnitTest tests[] = {
 		port_test(a_guests_features_are_offered_again_although_the_config_has_them_no_more),
+		port_test(the_config_wins_as_soon_as_the_guest_lets_go),
 		port_test(nothing_is_left_of_a_guest_whose_front_end_was_told_where_its_rings_are),
 		port_test(a_guest_that_was_told_of_one_ring_only_is_expected_back),
 		port_test(a_front_end_that_only_looks_in_does_not_make_us_forget_a_guest),

@@ -33,6 +33,22 @@ forget_if_told(struct port_vhost *pv)
 	pv->rings_ran = false;
 }
 
+/* Nobody insists any more on what only an earlier guest had: from now on the config counts. */
+static void
+offer_again(struct port_vhost *pv)
+{
+	uint64_t kept = pv_features_kept(&pv->offer);
+	char names[300];
+
+	pv->offer.earlier = pv_resume_features(&pv->resume);
+	kept &= ~pv_features_offer(&pv->offer);
+	if (kept == 0)
+		return;
+	vhost_user_offer(pv->vu, pv_features_offer(&pv->offer));
+	log_notice("port %s: as the config says, not offered any more: %s", pv->port.name,
+		vhost_user_feature_names(kept, names, sizeof(names)));
+}
+
 static void
 on_disconnected(void *ctx, const char *reason)
 {
@@ -41,6 +57,7 @@ on_disconnected(void *ctx, const char *reason)
 	pv_rings_abandon(pv);
 	pv_announce_forget(pv);
 	forget_if_told(pv);
+	offer_again(pv);
 	gmem_gen_unref(pv->gen);
 	pv->gen = NULL;
 	pv->connected = false;

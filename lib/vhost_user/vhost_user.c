@@ -55,6 +55,14 @@ fail:
 }
 
 void
+vhost_user_offer(struct vhost_user *vu, uint64_t features)
+{
+	assert_control();
+	assert(!vu->s.open);
+	vu->features = features;
+}
+
+void
 vhost_user_close(struct vhost_user *vu)
 {
 	assert_control();

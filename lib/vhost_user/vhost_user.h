@@ -184,6 +184,9 @@ int vhost_user_open(
  */
 void vhost_user_close(struct vhost_user *vu);
 
+/* Between two sessions, also from inside ops->disconnected: what the next one is offered. */
+void vhost_user_offer(struct vhost_user *vu, uint64_t features);
+
 /* The answer to ops->ring_stop, also from inside it. Ignored if that ring is not stopping. */
 void vhost_user_ring_stopped(struct vhost_user *vu, uint32_t index, uint32_t base);
 /* The answer to ops->ring_enable of false: nobody is in the middle of using it. As above. */

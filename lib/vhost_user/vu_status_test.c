@@ -177,6 +177,23 @@ a_disable_is_answered_when_the_owner_has_done_it(void **state)
 	assert_int_equal(rig_ask_state(rig, VU_SET_VRING_ENABLE, 1, 1), 0);
 }
 
+static void
+what_is_offered_may_change_between_two_sessions(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t less = RIG_FEATURES & ~RTE_BIT64(VIRTIO_F_VERSION_1);
+
+	assert_int_equal(rig_get_u64(rig, VU_GET_FEATURES), RIG_FEATURES);
+	close(rig->fe);
+	rig_pump(rig);
+	vhost_user_offer(rig->vu, less);
+	rig->fe = rig_connect(rig);
+	assert_int_equal(rig_get_u64(rig, VU_GET_FEATURES), less);
+	assert_int_equal(rig_ask_u64(rig, VU_SET_PROTOCOL_FEATURES, RIG_PROTOCOL), 0);
+	assert_int_equal(rig_ask_u64(rig, VU_SET_FEATURES, RIG_FEATURES), 1);
+	assert_int_equal(rig_ask_u64(rig, VU_SET_FEATURES, less), 0);
+}
+
 int
 main(void)
 {
@@ -187,6 +204,7 @@ main(void)
 		RIG_TEST(a_reset_stops_all_rings_and_keeps_their_bases),
 		RIG_TEST(a_reset_is_acknowledged_when_all_rings_have_stopped),
 		RIG_TEST(status_needs_its_protocol_feature),
+		RIG_TEST(what_is_offered_may_change_between_two_sessions),
 		RIG_TEST(a_disable_is_answered_when_the_owner_has_done_it),
 	};
 	rte_log_set_global_level(RTE_LOG_CRIT);
