@@ -228,7 +228,7 @@ a_connection_that_cannot_be_accepted_is_tried_again(void **state)
 	rig_pump(rig); /* would not come back */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
 	rig_expect(rig, "");
-	rig_run_ms(rig, 300);
+	rig_run_until(rig, "connected");
 	rig_expect(rig, "connected\n");
 	rig->fe = fd;
 	rig_free(rig);

@@ -88,6 +88,14 @@ rig_run_ms(struct rig *rig, unsigned int ms)
 	event_base_dispatch(rig->base);
 }
 
+/* Until the owner was told something: a machine that does something else may take its time. */
+static inline void
+rig_run_until(struct rig *rig, const char *said)
+{
+	for (int i = 0; i < 4000 && strstr(rig->said, said) == NULL; i++)
+		rig_run_ms(rig, 10);
+}
+
 /* Connect; the back-end has not seen it yet. */
 static inline int
 rig_dial(struct rig *rig)
