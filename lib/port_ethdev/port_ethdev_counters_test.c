@@ -134,6 +134,26 @@ missed_frames_are_drops_of_the_port(void **state)
 	unit_close(port);
 }
 
+static void
+the_link_is_not_read_while_the_helper_asks_the_device(void **state)
+{
+	struct port *port = unit_open("null", FAKE);
+	struct ethdev_port *ep = (struct ethdev_port *)port;
+
+	assert_true(port->up);
+	port->up = false;
+	ethdev_poll(ep);
+	ethdev_poll_link(ep);
+	assert_false(port->up);
+	unit_settle();
+	assert_true(port->up);
+	assert_false(ep->link_due);
+	port->up = false;
+	ethdev_poll_link(ep);
+	assert_true(port->up);
+	unit_close(port);
+}
+
 int
 main(void)
 {
@@ -143,6 +163,8 @@ main(void)
 		cmocka_unit_test_setup(a_device_that_does_not_answer_keeps_its_counts, setup),
 		cmocka_unit_test_setup(of_a_drivers_own_counts_those_of_losses_are_kept, setup),
 		cmocka_unit_test_setup(a_driver_with_very_many_counts_takes_no_more_room, setup),
+		cmocka_unit_test_setup(
+			the_link_is_not_read_while_the_helper_asks_the_device, setup),
 		cmocka_unit_test_setup(missed_frames_are_drops_of_the_port, setup),
 	};
 	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);

@@ -338,8 +338,10 @@ watch(struct ethdev_port *ep)
 		return;
 	}
 	/* Kernel interfaces are asked cheaply. */
-	if (ep->if_index != 0 || ep->n_ticks % ETHDEV_SECOND == 0)
+	if (ep->if_index != 0)
 		ethdev_link_poll(ep);
+	else if (ep->n_ticks % ETHDEV_SECOND == 0)
+		ethdev_poll_link(ep);
 	if (ep->n_ticks % ETHDEV_SECOND == 0)
 		ethdev_poll(ep);
 	if (came_back_without_its_queues(ep)) {

@@ -27,6 +27,8 @@ polled(struct helper_job *job)
 	struct ethdev_port *ep = of_job(job);
 
 	ep->polling = false;
+	if (ep->link_due && ep->state == ETHDEV_RUNNING)
+		ethdev_poll_link(ep);
 	if (ep->poll_again)
 		ethdev_poll(ep);
 	ethdev_count_missed(ep);
@@ -38,6 +40,15 @@ ethdev_count_missed(struct ethdev_port *ep)
 {
 	stats_control_set(
 		ep->port.stats, STATS_DROP_RX_MISSED, ethdev_counters_rx_missed(&ep->counters));
+}
+
+void
+ethdev_poll_link(struct ethdev_port *ep)
+{
+	/* A VF's driver may read the mailbox for it, and take the answer that the helper awaits. */
+	ep->link_due = ep->polling;
+	if (!ep->polling)
+		ethdev_link_poll(ep);
 }
 
 void

@@ -169,6 +169,7 @@ struct ethdev_port {
 	struct ethdev_sight sight;		/* at the last try */
 	unsigned int n_opens, n_restarts, n_resets, n_losses;
 	struct helper_job poll_job;
+	bool link_due;			 /* the link is to be read when it is back */
 	bool polling, poll_again;	 /* the helper has poll_job; more came meanwhile */
 	struct ethdev_counters counters; /* has a lock of its own */
 	struct ethdev_filter filter;	 /* the same */
@@ -345,6 +346,8 @@ void ethdev_watch(struct ethdev_port *ep);
  * and when that changed.
  */
 void ethdev_poll(struct ethdev_port *ep);
+/* Control: ethdev_link_poll, as soon as the helper is not in the device. */
+void ethdev_poll_link(struct ethdev_port *ep);
 /* Control: frames that the device missed are drops of the port. */
 void ethdev_count_missed(struct ethdev_port *ep);
 
