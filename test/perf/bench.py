@@ -49,7 +49,8 @@ class Bench:
         self.data = report.Data(
             {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "kernel": platform.release(),
              "rounds": self.rounds, "done": 0, "seconds": self.seconds,
-             "command": "usertools/bench" + " --full" * args.full})
+             "command": "usertools/bench" + " --full" * args.full
+             + f" --only {args.only}" * bool(args.only)})
 
     def say(self, text):
         print(f"{time.monotonic() - self.started:5.0f} s  {text}", flush=True)
