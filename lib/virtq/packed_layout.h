@@ -146,32 +146,37 @@ packed_desc_take(const struct packed_desc *ring, struct packed_at at, struct des
 	return true;
 }
 
+/* Owner bits of what is used, as they stand in the second word of a descriptor. */
+#define PACKED_WORD_OWNER ((uint64_t)PACKED_DESC_F_OWNER << 48)
+#define PACKED_WORD_WRITE ((uint64_t)DESC_F_WRITE << 48)
+
+/* Both where available has the one, none where it has the other. */
+static __rte_always_inline uint64_t
+packed_word_owner(struct packed_at at)
+{
+	return at.avail & PACKED_DESC_F_AVAIL ? PACKED_WORD_OWNER : 0;
+}
+
 /* Second word of a used descriptor (2.8.6.3): WRITE says that len counts. */
 static __rte_always_inline uint64_t
-packed_used_word(struct packed_at at, uint16_t id, uint32_t len)
+packed_used_word(uint64_t owner, uint16_t id, uint32_t len)
 {
-	/* Both owner bits where available has the one, none where it has the other. */
-	uint64_t flags = (at.avail & PACKED_DESC_F_AVAIL) * (PACKED_DESC_F_OWNER / 0x80u);
-
-	if (len > 0)
-		flags |= DESC_F_WRITE;
-	return flags << 48 | (uint64_t)id << 32 | len;
+	return (len > 0 ? owner | PACKED_WORD_WRITE : owner) | (uint64_t)id << 32 | len;
 }
 
 /* One store, so that a descriptor is never half used; its address stays. */
 static __rte_always_inline void
-packed_used_write(struct packed_desc *ring, struct packed_at at, uint16_t id, uint32_t len)
+packed_used_write(struct packed_desc *ring, uint32_t pos, uint64_t word)
 {
-	guest_store_u64(&ring[at.pos].len, packed_used_word(at, id, len));
+	guest_store_u64(&ring[pos].len, word);
 }
 
 /* The same as the last store of a batch: it hands all of them to the driver. */
 static __rte_always_inline void
-packed_used_publish(struct packed_desc *ring, struct packed_at at, uint16_t id, uint32_t len)
+packed_used_publish(struct packed_desc *ring, uint32_t pos, uint64_t word)
 {
 	/* Release: pairs with the driver's barrier after it read these flags. */
-	__atomic_store_n((guest_u64_aligned *)&ring[at.pos].len, packed_used_word(at, id, len),
-		__ATOMIC_RELEASE);
+	__atomic_store_n((guest_u64_aligned *)&ring[pos].len, word, __ATOMIC_RELEASE);
 }
 
 /* Both fields at once: the driver may write them between two reads. */

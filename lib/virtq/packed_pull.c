@@ -18,7 +18,7 @@ take_chain_slow(struct virtq *q, const struct virtq_view *view, uint32_t pos, ui
 		return fault;
 	walk_end(take, i);
 	/* 2.8.6: the last descriptor has the id of the buffer. */
-	q->chains[pos] = (struct packed_chain){ desc_tag(last), n_ring };
+	q->chains[pos] = (struct packed_used){ 0, desc_tag(last), n_ring };
 	return VIRTQ_FAULT_NONE;
 }
 
@@ -52,7 +52,7 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 		}
 		if (likely(take_single(&rules, d, t, &region))) {
 			take->n_long += desc_len(d) >= long_min;
-			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
+			q->chains[at.pos] = (struct packed_used){ 0, desc_tag(d), 1 };
 		} else if (desc_flags(d) & DESC_F_NEXT) {
 			if (unlikely(!walk_begin(q, take)))
 				break;
@@ -65,7 +65,7 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 				chain_table_prefetch(&rules, d, &q->hint);
 			take->first[i] = d;
 			take->walks |= UINT32_C(1) << i;
-			q->chains[at.pos] = (struct packed_chain){ desc_tag(d), 1 };
+			q->chains[at.pos] = (struct packed_used){ 0, desc_tag(d), 1 };
 		}
 		packed_step(&at, n_ring, q->size);
 		room -= n_ring;

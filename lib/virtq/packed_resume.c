@@ -49,7 +49,7 @@ agrees_idle(const struct virtq *q, const struct virtq_view *view, uint16_t place
 	if (owner_bits(view, last) == packed_avail_bits(last ^ PACKED_WRAP))
 		return owner_bits(view, place) == packed_avail_bits(place);
 	return guest_load_u64(&view->ring[packed_pos(last)].len) ==
-	       packed_used_word(packed_at(last), r->last.id, r->last.len);
+	       packed_used_word(packed_word_owner(packed_at(last)), r->last.id, r->last.len);
 }
 
 /* A batch was under way. It can be, and its first descriptor is not used since the lap before. */

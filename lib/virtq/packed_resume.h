@@ -40,7 +40,7 @@ struct resume {
 static_assert(offsetof(struct resume, batch) == 128, "a cache line of its own");
 static_assert(sizeof(struct resume) == VIRTQ_RESUME_SIZE, "virtq.h");
 
-#define RESUME_MAGIC (UINT64_C(0x31307164656b6361) ^ sizeof(struct resume))
+#define RESUME_MAGIC (UINT64_C(0x32307164656b6361) ^ sizeof(struct resume))
 #define RESUME_LAST  (UINT64_C(1) << 32)
 
 static __rte_always_inline uint64_t

@@ -35,38 +35,49 @@ packed_batch_write(struct virtq *q, const struct virtq_view *view)
 {
 	const struct packed_used *first = q->batch, *end = first + q->n_batch;
 	const struct packed_at start = packed_at(q->done_avail);
+	const uint32_t size = q->size;
+	struct packed_desc *ring = view->ring;
 	struct packed_at at = start;
 
 	resume_arm(q);
-	packed_step(&at, first->n_ring, q->size);
+	packed_step(&at, first->n_ring, size);
 	for (const struct packed_used *u = first + 1; u < end; u++) {
-		packed_used_write(view->ring, at, u->id, u->len);
-		packed_step(&at, u->n_ring, q->size);
+		packed_used_write(
+			ring, at.pos, packed_used_word(packed_word_owner(at), u->id, u->len));
+		packed_step(&at, u->n_ring, size);
 	}
-	packed_used_publish(view->ring, start, first->id, first->len);
+	packed_used_publish(
+		ring, start.pos, packed_used_word(packed_word_owner(start), first->id, first->len));
 	packed_batch_written(q, packed_place(at));
 }
 
-/* Completions from *at to position `stop`, an entry each; the last batch is not written. */
+/* Completions from position `pos` to `stop`, an entry each; the last batch is not written. */
 static __rte_always_inline void
-packed_batch_fill(
-	struct virtq *q, const struct virtq_view *view, struct packed_at at, uint32_t stop)
+packed_batch_fill(struct virtq *q, const struct virtq_view *view, uint32_t pos, uint32_t stop)
 {
-	do {
-		struct packed_chain c = q->chains[at.pos];
+	const struct packed_used *chains = q->chains;
+	struct packed_used *batch = q->batch;
+	uint32_t n = q->n_batch;
 
-		if (unlikely(q->n_batch == PACKED_BATCH))
+	do {
+		if (unlikely(n == PACKED_BATCH)) {
+			q->n_batch = n;
 			packed_batch_write(q, view);
-		q->batch[q->n_batch++] = (struct packed_used){ c.id, c.n_ring, 0 };
-		packed_step(&at, c.n_ring, q->size);
-	} while (at.pos != stop);
+			n = 0;
+		}
+		batch[n] = chains[pos];
+		pos += batch[n++].n_ring;
+		if (unlikely(pos >= q->size))
+			pos -= q->size;
+	} while (pos != stop);
+	q->n_batch = n;
 }
 
 /* 2.8.21.3: one entry for all of them, where the first one's would be, with the last one's id. */
 static __rte_always_inline void
 packed_batch_merge(struct virtq *q, struct packed_at at, uint32_t stop)
 {
-	struct packed_chain c;
+	struct packed_used c;
 	uint32_t n_ring = 0;
 
 	do {
@@ -74,7 +85,7 @@ packed_batch_merge(struct virtq *q, struct packed_at at, uint32_t stop)
 		n_ring += c.n_ring;
 		packed_step(&at, c.n_ring, q->size);
 	} while (at.pos != stop);
-	q->batch[q->n_batch++] = (struct packed_used){ c.id, n_ring, 0 };
+	q->batch[q->n_batch++] = (struct packed_used){ 0, c.id, n_ring };
 }
 
 /* Pull: completions before `upto` go to the guest, which is notified if it wants to be. */
@@ -88,7 +99,7 @@ packed_publish(struct virtq *q, const struct virtq_view *view, uint16_t upto)
 	if (q->in_order)
 		packed_batch_merge(q, packed_at(old), packed_pos(upto));
 	else
-		packed_batch_fill(q, view, packed_at(old), packed_pos(upto));
+		packed_batch_fill(q, view, packed_pos(old), packed_pos(upto));
 	packed_batch_write(q, view);
 	packed_notify(q, view, old, upto);
 }

@@ -147,7 +147,7 @@ use_chain(struct push *p, struct push_at *at, uint32_t n, uint16_t id, uint32_t 
 	struct virtq *q = p->q;
 
 	if (packed) {
-		q->batch[q->n_batch + n] = (struct packed_used){ id, n_ring, len };
+		q->batch[q->n_batch + n] = (struct packed_used){ len, id, n_ring };
 		packed_step(&at->ring, n_ring, q->size);
 		at->room -= n_ring;
 	} else {

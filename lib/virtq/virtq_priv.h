@@ -59,18 +59,15 @@ struct loan_slot {
 } BASE_CACHE_ALIGNED;
 static_assert(sizeof(struct loan_slot) == RTE_CACHE_LINE_SIZE, "one line per loan");
 
-/* Packed: a chain that was taken, at its first descriptor's position. */
-struct packed_chain {
-	uint16_t id;	 /* of the buffer */
-	uint16_t n_ring; /* descriptors of the ring */
-};
-
-/* Packed: what a used descriptor says of one chain, or of many in a row (IN_ORDER). */
+/*
+ * Packed: what a used descriptor says of one chain, or of many in a row (IN_ORDER). One word, but
+ * for n_ring that of the used descriptor.
+ */
 struct packed_used {
-	uint16_t id;
-	uint16_t n_ring; /* how far the next one is from it */
 	uint32_t len;	 /* bytes written */
-};
+	uint16_t id;	 /* of the buffer */
+	uint16_t n_ring; /* descriptors of the ring: how far the next one is from it */
+} __attribute__((aligned(8)));
 
 /* Used descriptors that are published by one store. */
 #define PACKED_BATCH 496
@@ -108,7 +105,7 @@ struct virtq {
 	const struct ring_format *format;
 	union { /* pull: what was taken, [size] */
 		uint16_t *heads;
-		struct packed_chain *chains;
+		struct packed_used *chains; /* at their first descriptors' positions */
 	};
 	struct packed_used *batch; /* packed: to be published, [PACKED_BATCH] */
 	struct resume *resume;	   /* packed, or NULL; batch is in it then */
