@@ -18,11 +18,13 @@ static struct event *timer;
 static void
 step(struct follower *f)
 {
+	unsigned int before = f->down_steps;
 	bool up;
 
 	f->down_steps = f->leader->up ? 0 : RTE_MIN(f->down_steps + 1, DOWN_STEPS + 0U);
 	up = f->down_steps < (f->up ? DOWN_STEPS : 1);
-	if (up != f->up)
+	/* That it is down is said also of one that was not up before: its guest cannot connect. */
+	if (up ? !f->up : before < DOWN_STEPS && f->down_steps == DOWN_STEPS)
 		log_notice("port %s: its guest's link is %s, as that of port %s", f->port->name,
 			up ? "up" : "down", f->leader->name);
 	f->up = up;
@@ -51,6 +53,9 @@ follow_start(const struct conf *conf, struct event_base *base)
 		f.leader = port_find(conf_string(cs, "link-follow"));
 		if (f.port != NULL && f.leader != NULL)
 			followers[n_followers++] = f;
+		else if (f.port != NULL)
+			port_error(f.port, "port %s, which it follows, did not come up",
+				conf_string(cs, "link-follow"));
 	}
 	if (n_followers == 0)
 		return 0;

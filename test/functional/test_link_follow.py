@@ -89,6 +89,7 @@ def test_nobody_connects_before_the_device_is_there(switch, host):
     assert sw.port("a")["session"] == "held"
     with socket.socket(socket.AF_UNIX) as s, pytest.raises(FileNotFoundError):
         s.connect(sw.path("a"))
+    assert wait_until(lambda: "port a: its guest's link is down, as that of port p" in sw.log)
     host.ip("link add vp0 type veth peer name vp1")
     for name in "vp0", "vp1":
         host.ip(f"link set {name} up")
