@@ -220,7 +220,16 @@ two_ports_with_one_socket_or_device_are_refused(void **state)
 		":6: [port b]: key 'socket': 's' is [port a]'s already");
 	refused("[port a]\ntype = ethdev\ndevice = net_null0\n[port b]\ntype = ethdev\ndevice = "
 		"net_null0\n",
-		"[port b]: key 'device': 'net_null0' is [port a]'s already");
+		":6: [port b]: key 'device': net_null0 is [port a]'s already");
+	refused("[port a]\ntype = ethdev\ndevice = net_tap0,iface=x,mac=fixed\n[port b]\n"
+		"type = ethdev\ndevice = net_tap0,iface=y\n",
+		":6: [port b]: key 'device': net_tap0 is [port a]'s already");
+	refused("[port a]\ntype = ethdev\ndevice = 3b:02.0\n[port b]\ntype = ethdev\ndevice = "
+		"0000:3B:2.0,arg=1\n",
+		":6: [port b]: key 'device': 0000:3b:02.0 is [port a]'s already");
+	refused("[port a]\ntype = ethdev\ndevice = 3b:00.0,representor=1\n[port b]\n"
+		"type = ethdev\ndevice = 0000:3b:00.0,arg=1,representor=1\n",
+		"key 'device': 0000:3b:00.0,representor=1 is [port a]'s already");
 }
 
 static void

@@ -14,7 +14,6 @@
 static const struct conf_key keys[] = {
 	{ .name = "device",
 		.type = CONF_STRING,
-		.unique = true,
 		.help = "PCI address or DPDK devargs, e.g. net_tap0,iface=tap0" },
 	{ .name = "rx-queues",
 		.type = CONF_UINT,
@@ -104,7 +103,7 @@ ethdev_alloc(const struct conf_section *cs, const struct port_env *env)
 		free(ep);
 		return NULL;
 	}
-	ep->device = strdup(conf_string(cs, "device"));
+	ep->device = ethdev_full_devargs(conf_string(cs, "device"));
 	ep->probe_devargs = malloc(ETHDEV_DEVARGS_MAX);
 	ep->txq = aligned_alloc(RTE_CACHE_LINE_SIZE, n_txq * sizeof(struct ethdev_txq));
 	ep->timer = event_new(env->base, -1, EV_PERSIST, on_timer, ep);
@@ -202,6 +201,8 @@ ethdev_destroy(struct port *port)
 const struct port_ops port_ethdev_ops = {
 	.kind = "ethdev",
 	.keys = keys,
+	.own_key = "device",
+	.check = ethdev_check,
 	.demand = ethdev_demand,
 	.create = ethdev_create,
 	.start = ethdev_start,

@@ -12,7 +12,8 @@
  * *: calls that may block run on the helper thread. From RUNNING workers leave first: `running` is
  * cleared, their queues are taken from them, and the helper begins when a grace period has passed.
  * ABSENT looks each second for what can be seen from outside; a device that is seen and cannot be
- * opened is tried again after 1 s, 2 s, up to 32 s, and at once when it looks different.
+ * opened is tried again after 1 s, 2 s, up to 32 s, and at once when it looks different. What no
+ * driver here has a name for is looked for once.
  */
 #include <string.h>
 
@@ -360,7 +361,7 @@ ethdev_life_tick(struct ethdev_port *ep)
 	ep->n_ticks++;
 	if (ep->state == ETHDEV_RUNNING) {
 		watch(ep);
-	} else if (ep->state == ETHDEV_ABSENT) {
+	} else if (ep->state == ETHDEV_ABSENT && !ep->sight.no_name) {
 		if (ep->wait_ticks > 0)
 			ep->wait_ticks--;
 		if (ep->wait_ticks == 0 || ep->n_ticks % ETHDEV_SECOND == 0)

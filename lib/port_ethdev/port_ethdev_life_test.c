@@ -254,6 +254,23 @@ an_event_that_comes_while_it_is_closed_does_not_hurt_the_next_one(void **state)
 }
 
 static void
+what_no_driver_has_a_name_for_is_looked_for_once(void **state)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)unit_start_mtu("p", "nosuchdriver0", 0);
+	const char *device = ep->device;
+
+	assert_int_equal(ep->port.ops->ready(&ep->port), -1);
+	assert_non_null(strstr(ep->port.last_error, "neither a PCI address"));
+	/* Who looked again would find this one. */
+	ep->device = FAKE;
+	ticks(ep, 4 * ETHDEV_SECOND);
+	assert_int_equal(ep->state, ETHDEV_ABSENT);
+	assert_int_equal(ep->n_opens, 0);
+	ep->device = device;
+	unit_close(&ep->port);
+}
+
+static void
 loans_come_back_from_a_device_that_goes(void **state)
 {
 	struct ethdev_port *ep = (struct ethdev_port *)unit_open("ring", "net_ring0");
@@ -288,6 +305,7 @@ main(void)
 		cmocka_unit_test(what_is_wrong_is_said_once),
 		cmocka_unit_test(a_port_may_end_in_any_state),
 		cmocka_unit_test(an_event_that_comes_while_it_is_closed_does_not_hurt_the_next_one),
+		cmocka_unit_test(what_no_driver_has_a_name_for_is_looked_for_once),
 		cmocka_unit_test(loans_come_back_from_a_device_that_goes),
 	};
 	struct CMUnitTest each[RTE_DIM(tests)];

@@ -96,6 +96,7 @@ enum ethdev_state {
 /* What can be told of a device from outside, without DPDK; compared as bytes. */
 struct ethdev_sight {
 	bool there;
+	bool no_name;	       /* its devargs name no device, and never will */
 	unsigned int if_index; /* of the interface that its arguments name; 0: none */
 	char driver[32];       /* the kernel's, of a PCI device; "" if none */
 };
@@ -211,6 +212,15 @@ int ethdev_probe(const char *devargs, const char *probe_devargs, const char *por
  * ethdevs that a port has. Helper.
  */
 void ethdev_release(uint16_t dev_id);
+
+/*
+ * Devargs with a PCI address as the kernel writes it: 3b:02.0,x=1 is 0000:3b:02.0,x=1. Pure; to be
+ * freed, NULL when out of memory.
+ */
+char *ethdev_full_devargs(const char *devargs);
+/* port_ops */
+const char *ethdev_check(
+	const struct conf_section *cs, const char *dir, char **own, char why[PORT_ERROR_MAX]);
 
 /* Do the arguments name several representors? Then false, with err in words. */
 bool ethdev_representor_check(const struct rte_devargs *da, char err[PORT_ERROR_MAX]);

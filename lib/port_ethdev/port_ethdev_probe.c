@@ -104,7 +104,12 @@ parse(struct rte_devargs *da, const char *devargs, char err[PORT_ERROR_MAX])
 {
 	int ret = rte_devargs_parse(da, devargs);
 
-	if (ret != 0) {
+	if (ret != 0 && if_nametoindex(devargs) != 0) {
+		snprintf(err, PORT_ERROR_MAX,
+			"device %.64s: an interface of the kernel: give its PCI address, or "
+			"net_af_packet0,iface=%.64s",
+			devargs, devargs);
+	} else if (ret != 0) {
 		snprintf(err, PORT_ERROR_MAX,
 			"device %.128s: neither a PCI address nor the name of a driver in this "
 			"DPDK",
@@ -127,8 +132,10 @@ ethdev_look(const char *devargs, struct ethdev_sight *sight, char err[PORT_ERROR
 
 	memset(sight, 0, sizeof(*sight));
 	err[0] = '\0';
-	if (parse(&da, devargs, err) != 0)
+	if (parse(&da, devargs, err) != 0) {
+		sight->no_name = true;
 		return false;
+	}
 	if (is_pci(da.bus)) {
 		if (!look_at_pci(da.name, sight->driver, sizeof(sight->driver)))
 			snprintf(

@@ -18,7 +18,10 @@ static void
 a_device_that_cannot_be_had_gives_one_line_with_the_cause(void **state)
 {
 	expect_refused("nosuchdriver0", "neither a PCI address nor the name of a driver");
+	expect_refused("lo", "an interface of the kernel: give its PCI address, or "
+			     "net_af_packet0,iface=lo");
 	expect_refused("0000:ff:1f.7", "there is no such device");
+	expect_refused("ff:1f.7", "device 0000:ff:1f.7: there is no such device");
 	expect_refused("net_af_packet0,iface=nosuch0", "no network interface nosuch0");
 	expect_refused("net_pcap0,rx_pcap=/nonexistent", "cannot read /nonexistent");
 	expect_refused("net_null0,nosuch=1", "its driver refused it");

@@ -362,15 +362,3 @@ def test_a_device_that_cannot_be_had_costs_only_its_port(switch, host, device, w
     f = frame(B, A)
     a.send(f)
     assert b.recv() == f
-
-
-def test_a_device_in_use_stays_with_its_port(switch, host):
-    twin = {"type": "ethdev", "device": "net_tap0,iface=vsother"}
-    sw = switch({"t": TAP, "twin": twin, "a": {}})
-    assert "port twin: device net_tap0 is already used by port t" in sw.log
-    a = sw.guest("a")
-    kernel = host.open("vstest0")
-    f = frame(K, A, 1000)
-    a.send(f)
-    assert kernel.recv() == f
-    kernel.close()
