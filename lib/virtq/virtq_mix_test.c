@@ -192,7 +192,7 @@ mix_of(uint64_t features, uint16_t copybreak, uint16_t loan_cap)
 		for (uint32_t n = rte_rand_max(12); n > 0; n--)
 			offer_one(x);
 		pull_some(x);
-		/* Mostly a few; sometimes all, so that slots begin anew; sometimes none for long. */
+		/* Mostly a few; sometimes all, so that slots begin anew; or none for long. */
 		if (round / 64 % 4 != 0)
 			free_some(x, rte_rand_max(8) == 0 ? N_HELD * 4 : rte_rand_max(8));
 		if (x->n_held > N_HELD - BASE_BURST)
