@@ -4,6 +4,13 @@
 
 #include "l2_priv.h"
 
+/*
+ * What one burst may flood: the lengths of its flooded frames, each times its receivers. A burst of
+ * ordinary frames never comes near, whatever the number of ports; of 64 KiB frames it is one to 255
+ * ports, four to 63. Some milliseconds, where 32 of them would be a hundred.
+ */
+#define L2_FLOOD_BYTES (UINT32_C(16) << 20)
+
 /* Who gets flooded frames of one VLAN; decided once, since reference counts depend on it. */
 struct receivers {
 	uint16_t n;
@@ -122,60 +129,73 @@ send_unicast(
 	send_groups(l2, in);
 }
 
-/* Nobody is there to flood to. Returns how many frames are left; their order stays. */
+/*
+ * Drop the flooded frames that nobody receives, or that would keep the worker from all others for
+ * too long: each costs its length times its receivers. Returns how many frames are left; their
+ * order stays.
+ */
 static uint16_t
-drop_flooded(struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
+drop_flooded(struct port *in, uint16_t n_receivers, struct rte_mbuf **pkts, struct port **to,
+	uint16_t n, uint32_t *budget)
 {
-	uint16_t n_left = 0;
+	uint16_t n_left = 0, n_flooded = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		if (to[i] == NULL) {
-			l2_drop(in, STATS_DROP_NO_RECEIVER, &pkts[i], 1);
-			continue;
+			uint32_t cost = pkts[i]->pkt_len * n_receivers;
+			if (n_receivers == 0 || cost > *budget) {
+				l2_drop(in,
+					n_receivers == 0 ? STATS_DROP_NO_RECEIVER
+							 : STATS_DROP_FLOOD_LIMIT,
+					&pkts[i], 1);
+				continue;
+			}
+			*budget -= cost;
+			n_flooded++;
 		}
 		pkts[n_left] = pkts[i];
 		to[n_left++] = to[i];
 	}
+	stats_self(in->stats)->flooded += n_flooded;
 	return n_left;
 }
 
 /* Frames of which all that are flooded are of one VLAN. */
 static void
 send_run(struct l2 *l2, struct port *in, uint16_t vlan, struct rte_mbuf **pkts, struct port **to,
-	uint16_t n, uint16_t n_flood)
+	uint16_t n, uint32_t *budget)
 {
 	struct receivers r;
 
 	find_receivers(in, vlan, &r);
-	if (r.n == 0) {
-		n = drop_flooded(in, pkts, to, n);
+	n = drop_flooded(in, r.n, pkts, to, n, budget);
+	if (r.n == 0)
 		send_unicast(l2, in, pkts, to, n);
-		return;
-	}
-	stats_self(in->stats)->flooded += n_flood;
-	send_flooded(l2, in, &r, pkts, to, n);
+	else
+		send_flooded(l2, in, &r, pkts, to, n);
 }
 
 void
 l2_send(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, struct port **to, uint16_t n)
 {
-	uint16_t start = 0, n_flood = 0, vlan = 0;
+	uint32_t budget = L2_FLOOD_BYTES;
+	uint16_t start = 0, vlan = 0;
+	bool floods = false;
 
 	/* Runs, sent one after the other: order stays whatever VLANs are mixed. */
 	for (uint16_t i = 0; i < n; i++) {
 		uint16_t its = pkts[i]->vlan_tci & L2_VLAN;
 		if (to[i] != NULL)
 			continue;
-		if (n_flood > 0 && its != vlan) {
-			send_run(l2, in, vlan, pkts + start, to + start, i - start, n_flood);
+		if (floods && its != vlan) {
+			send_run(l2, in, vlan, pkts + start, to + start, i - start, &budget);
 			start = i;
-			n_flood = 0;
 		}
 		vlan = its;
-		n_flood++;
+		floods = true;
 	}
-	if (n_flood == 0)
+	if (!floods)
 		send_unicast(l2, in, pkts, to, n);
 	else
-		send_run(l2, in, vlan, pkts + start, to + start, n - start, n_flood);
+		send_run(l2, in, vlan, pkts + start, to + start, n - start, &budget);
 }

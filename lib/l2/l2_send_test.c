@@ -38,6 +38,33 @@ every_segment_of_a_flooded_frame_is_freed_by_its_last_receiver(void **state)
 }
 
 static void
+a_burst_floods_no_more_than_its_budget_and_forwards_the_rest(void **state)
+{
+	uint8_t want[4], to_one[6];
+	int n = 0, n_one = 0;
+
+	introduce_all();
+	for (int i = 0; i < 6; i++) {
+		uint8_t tag = frame(mac(0), broadcast);
+		burst[n_burst - 1]->pkt_len = (16 << 20) / 3 / 4;
+		if (i < 4)
+			want[n++] = to_one[n_one++] = tag;
+	}
+	to_one[n_one++] = frame(mac(0), mac(1));
+	/* A short one finds nearly nothing left. */
+	frame(mac(0), broadcast);
+	send(0);
+	assert_sent(1, n_one, to_one);
+	assert_sent(2, n, want);
+	assert_sent(3, n, want);
+	assert_int_equal(drops(0, STATS_DROP_FLOOD_LIMIT), 3);
+	/* Each burst has its own. */
+	forget_sent();
+	want[0] = send_one(0, mac(0), broadcast);
+	assert_sent(2, 1, want);
+}
+
+static void
 one_call_per_destination_and_burst(void **state)
 {
 	introduce_all();
@@ -184,6 +211,7 @@ main(void)
 		L2_UNIT_TEST(a_receiver_that_writes_into_its_array_harms_no_other),
 		L2_UNIT_TEST(flooded_frames_are_shared_not_copied),
 		L2_UNIT_TEST(every_segment_of_a_flooded_frame_is_freed_by_its_last_receiver),
+		L2_UNIT_TEST(a_burst_floods_no_more_than_its_budget_and_forwards_the_rest),
 		L2_UNIT_TEST(one_call_per_destination_and_burst),
 		L2_UNIT_TEST(order_per_destination_is_kept),
 		L2_UNIT_TEST(order_is_kept_between_flooded_and_unicast_frames),

@@ -34,6 +34,7 @@
 	X(VLAN, "vlan", "of a VLAN that is not one of the port's, or tagged on an access port")    \
 	X(HAIRPIN, "hairpin", "destination was learned on the port the frame came from")           \
 	X(NO_RECEIVER, "no_receiver", "flooded, but no other port of its VLAN is up")              \
+	X(FLOOD_LIMIT, "flood_limit", "flooded, but too much for one burst: long, to many ports")  \
 	/* egress: counted against the port the frame should have left by */                       \
 	X(NOT_READY, "not_ready", "no guest connected, or its receive queue is not started")       \
 	X(TX_DISABLED, "tx_disabled", "the guest's receive queue is started but disabled")         \
