@@ -26,6 +26,7 @@ def takes_a_guests_address():
     with switch({"vm": {}, "vm2": {}, "vf": vf_keys(0)}, held=TX_RING) as sw:
         is_now(sw, vf_trusted="no", mac_filter="own address", mac_filter_set=0)
         station(sw, "vm", address_of=GUEST)
+        ask("run ip neigh flush dev outside")
         # Broadcasts arrive in any case, and the first answer is for an address not yet told.
         ask(f"run ping -n -c 10 -i 0.5 {INSIDE}")
         is_now(sw, mac_filter="own address", mac_filter_set=1, mac=GUEST.hex(":").upper())

@@ -35,7 +35,9 @@ def ask(what):
     write("/tmp/question.new", what)
     os.rename("/tmp/question.new", "/tmp/question")
     assert wait_until(lambda: os.path.exists("/tmp/answer"), 2 * SLOW), f"nobody did: {what}"
+    said = read("/tmp/answer")
     os.remove("/tmp/answer")
+    assert said == "done", f"{said}: {what}"
 
 
 # -- devices
