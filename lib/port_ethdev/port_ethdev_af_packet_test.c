@@ -83,6 +83,9 @@ af_packet_follows_its_interface_and_takes_no_arguments_that_lose_frames(void **s
 	assert_null(unit_try("packet", PACKET ",framesz=1024"));
 	assert_string_equal(
 		unit_err, "framesz=1024 is too small for an MTU of 1500: 1614 are needed");
+	assert_null(unit_try_mtu("packet", PACKET, 9000));
+	assert_string_equal(
+		unit_err, "framesz=2048 is too small for an MTU of 9000: 9114 are needed");
 	assert_null(unit_try("packet", PACKET ",qpairs=2"));
 	assert_string_equal(unit_err, "its arguments make 2 receive queues, the switch polls 1: "
 				      "set rx-queues = 2");

@@ -139,6 +139,10 @@ ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 	ep->rx_frame_max = ep->mtu + ETHDEV_RX_OVERHEAD;
 	ep->tx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN;
 	learn_segs(ep, &info->tx_desc_lim, conf);
+	/* First, since it tells what the arguments should be. */
+	int ret = ep->driver->check != NULL ? ep->driver->check(ep->device, ep->mtu, err) : 0;
+	if (ret != 0)
+		return ret;
 	if (ep->rx_frame_max > rx_room && !(conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)) {
 		snprintf(err, PORT_ERROR_MAX,
 			"mtu = %u: the device receives into one buffer, of %u bytes", ep->mtu,
@@ -151,5 +155,5 @@ ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 		return -EINVAL;
 	}
 	ep->caps = ethdev_caps(conf->txmode.offloads);
-	return ep->driver->check != NULL ? ep->driver->check(ep->device, ep->mtu, err) : 0;
+	return 0;
 }
