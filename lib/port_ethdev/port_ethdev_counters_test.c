@@ -143,13 +143,13 @@ the_link_is_not_read_while_the_helper_asks_the_device(void **state)
 	assert_true(port->up);
 	port->up = false;
 	ethdev_poll(ep);
-	ethdev_poll_link(ep);
+	ethdev_link_poll_soon(ep);
 	assert_false(port->up);
 	unit_settle();
 	assert_true(port->up);
 	assert_false(ep->link_due);
 	port->up = false;
-	ethdev_poll_link(ep);
+	ethdev_link_poll_soon(ep);
 	assert_true(port->up);
 	unit_close(port);
 }

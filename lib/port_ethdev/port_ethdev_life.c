@@ -342,7 +342,7 @@ watch(struct ethdev_port *ep)
 	if (ep->if_index != 0)
 		ethdev_link_poll(ep);
 	else if (ep->n_ticks % ETHDEV_SECOND == 0)
-		ethdev_poll_link(ep);
+		ethdev_link_poll_soon(ep);
 	if (ep->n_ticks % ETHDEV_SECOND == 0)
 		ethdev_poll(ep);
 	if (came_back_without_its_queues(ep)) {

@@ -28,7 +28,7 @@ polled(struct helper_job *job)
 
 	ep->polling = false;
 	if (ep->link_due && ep->state == ETHDEV_RUNNING)
-		ethdev_poll_link(ep);
+		ethdev_link_poll_soon(ep);
 	if (ep->poll_again)
 		ethdev_poll(ep);
 	ethdev_count_missed(ep);
@@ -43,7 +43,7 @@ ethdev_count_missed(struct ethdev_port *ep)
 }
 
 void
-ethdev_poll_link(struct ethdev_port *ep)
+ethdev_link_poll_soon(struct ethdev_port *ep)
 {
 	/* A VF's driver may read the mailbox for it, and take the answer that the helper awaits. */
 	ep->link_due = ep->polling;

@@ -357,7 +357,7 @@ void ethdev_watch(struct ethdev_port *ep);
  */
 void ethdev_poll(struct ethdev_port *ep);
 /* Control: ethdev_link_poll, as soon as the helper is not in the device. */
-void ethdev_poll_link(struct ethdev_port *ep);
+void ethdev_link_poll_soon(struct ethdev_port *ep);
 /* Control: frames that the device missed are drops of the port. */
 void ethdev_count_missed(struct ethdev_port *ep);
 
