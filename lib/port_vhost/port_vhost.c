@@ -176,7 +176,8 @@ pv_remember(struct port_vhost *pv, bool again)
 			pv->port.name, pv->resume.path,
 			ret == -EBUSY ? "another process or port has it" : strerror(-ret));
 	if (pv_resume_is_slow(&pv->resume))
-		log_notice("port %s: %s is not on tmpfs: workers may wait for its disk",
+		log_notice("port %s: %s is not on tmpfs: workers may wait for its disk; put "
+			   "the socket on tmpfs",
 			pv->port.name, pv->resume.path);
 	pv->offer.earlier = pv_resume_features(&pv->resume);
 }

@@ -178,9 +178,8 @@ look_for_noise(struct port *port, uint16_t queue, int owner)
 		watch->noisy = true;
 		watch->n_ticks_left = WORKER_NOISY_TICKS;
 		log_limited(&port->log, NOTICE,
-			"port %s: rx queue %u kicked %u times in %d ms for nothing: for a while it "
-			"is "
-			"polled from time to time",
+			"port %s: rx queue %u kicked %u times in %d ms for nothing: for a second "
+			"its kicks are ignored, and it is looked at every 2 ms",
 			port->name, queue, n_new, WORKER_TICK_MS);
 	} else {
 		return;
