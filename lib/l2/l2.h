@@ -31,7 +31,8 @@
  * Ownership: l2_burst takes all frames: each is transmitted or freed and counted. The array is the
  * caller's, its content undefined afterwards.
  * Threads: one struct l2 per worker; l2_burst on that worker, between two checkpoints.
- * Limits: a burst costs at most one tx_burst per port that is up.
+ * Limits: a burst costs at most one tx_burst per port that is up, and floods 16 MiB at the most, a
+ * frame's length counted once for each receiver; what is beyond is a drop (flood_limit).
  */
 #ifndef L2_H
 #define L2_H
