@@ -28,6 +28,8 @@ static struct {
 	uint32_t max_macs;
 	bool no_list;	  /* no list of addresses */
 	uint32_t n_takes; /* addresses that the PF lets it have; 0: all */
+	bool filters_vlans;
+	uint16_t n_vlans; /* that it lets in; 0: all */
 	uint8_t refused;  /* second byte of those that it never lets it have; 0: none */
 } fake;
 
@@ -37,6 +39,8 @@ static struct {
 	unsigned int n_reta_updates;
 	uint16_t reta[RTE_ETH_RSS_RETA_SIZE_512];
 	bool promiscuous, promiscuous_off;
+	uint16_t vlans[PORT_VLAN_MAX];
+	unsigned int n_vlans;
 	struct rte_ether_addr macs[1024], groups[1024], own;
 	unsigned int n_macs, n_groups, n_group_lists, n_adds, n_removes, n_stats;
 } asked;
@@ -60,6 +64,8 @@ rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info)
 		info->reta_size = fake.reta_size;
 	if (fake.max_macs > 0)
 		info->max_mac_addrs = fake.max_macs;
+	if (fake.filters_vlans)
+		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 	return ret;
 }
 
@@ -219,6 +225,16 @@ rte_eth_dev_set_mc_addr_list(uint16_t port_id, struct rte_ether_addr *macs, uint
 	asked.n_group_lists++;
 	asked.n_groups = n;
 	memcpy(asked.groups, macs, n * sizeof(*macs));
+	return 0;
+}
+
+int
+rte_eth_dev_vlan_filter(uint16_t port_id, uint16_t vlan, int on)
+{
+	assert_true(on);
+	if (fake.n_vlans > 0 && asked.n_vlans >= fake.n_vlans)
+		return -ENOSPC;
+	asked.vlans[asked.n_vlans++] = vlan;
 	return 0;
 }
 

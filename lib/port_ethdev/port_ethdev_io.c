@@ -47,6 +47,20 @@ take_flags(struct rte_mbuf *m)
 	}
 }
 
+/*
+ * A PF may have tags taken off for its VFs, unasked. false: the frame must not go on, as one of
+ * another VLAN.
+ */
+static __rte_noinline bool
+put_tag_back(struct port *port, struct rte_mbuf *m)
+{
+	if (likely(rte_vlan_insert(&m) == 0))
+		return true;
+	stats_drop(port->stats, STATS_DROP_VLAN, 1);
+	rte_pktmbuf_free(m);
+	return false;
+}
+
 uint16_t
 ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -75,6 +89,8 @@ ethdev_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint1
 			rte_pktmbuf_free(m);
 			continue;
 		}
+		if (unlikely(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) && !put_tag_back(port, m))
+			continue;
 		take_flags(m);
 		bytes += m->pkt_len;
 		pkts[n_good++] = m;

@@ -145,6 +145,7 @@ struct ethdev_port {
 	/* The helper's while the device is. */
 	struct rte_device *rte_device;
 	bool is_vf;
+	bool vlan_filter; /* its PF has to be told of VLANs */
 	bool started;
 	int job_rc;
 	char job_err[PORT_ERROR_MAX];
@@ -275,6 +276,11 @@ void ethdev_ask_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info 
 void ethdev_spread_rss(const struct ethdev_port *ep, const struct rte_eth_dev_info *info);
 /* Control, while no worker has the device: tell the rest of the switch how many queues it is. */
 void ethdev_queues_chosen(struct ethdev_port *ep);
+
+/* port_ethdev_vlan.c. Helper: before a VF is configured, and when it is started. */
+void ethdev_ask_vlans(
+	struct ethdev_port *ep, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf);
+void ethdev_let_vlans_in(const struct ethdev_port *ep);
 
 /* port_ethdev_sleep.c. Helper: what the device, which was started, can wake with. */
 void ethdev_rx_fds_learn(struct ethdev_port *ep);

@@ -91,6 +91,7 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	};
 	conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
 	ethdev_ask_rss(ep, &info, &conf);
+	ethdev_ask_vlans(ep, &info, &conf);
 	conf.intr_conf.rxq = ep->interrupts;
 	ret = rte_eth_dev_configure(ep->dev_id, ep->n_rxq, ep->n_txq, &conf);
 	if (ret != 0 && ep->interrupts) {
@@ -138,6 +139,7 @@ ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	ethdev_rx_fds_learn(ep);
 	ethdev_counters_begin(&ep->counters, ep->dev_id);
 	ethdev_spread_rss(ep, &info);
+	ethdev_let_vlans_in(ep);
 	ethdev_filter_begin(ep);
 	return 0;
 }

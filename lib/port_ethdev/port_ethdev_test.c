@@ -162,6 +162,15 @@ the_link_goes_down_and_forgets_what_was_learned(void **state)
 	unit_close(port);
 }
 
+/* Nobody answers here, and so nobody would free it. */
+int
+rte_tel_data_add_dict_container(
+	struct rte_tel_data *dict, const char *name, struct rte_tel_data *val, int keep)
+{
+	rte_tel_data_free(val);
+	return 0;
+}
+
 static void
 telemetry_has_room_for_the_ports_words(void **state)
 {

@@ -38,9 +38,9 @@ def test_a_mapping_that_is_missing_is_seen(vf_host):
         vf_host.job("vf_trouble.mapping_missing")
 
 
-def test_a_guest_killed_in_mid_transfer_leaves_no_fault_and_nothing_behind(vf_host, request):
-    kills = 20 if request.config.getoption("--full") else 3
-    print(vf_host.job("vf_trouble.guest_killed", KILLS=kills))
+@full
+def test_a_guest_killed_in_mid_transfer_leaves_no_fault_and_nothing_behind(vf_host):
+    print(vf_host.job("vf_trouble.guest_killed", KILLS=20))
 
 
 @full
@@ -66,3 +66,8 @@ def test_trust_is_shown(vf_host):
 @full
 def test_vlan_devices_of_the_kernel_meet_guests_of_their_vlan_only(vf_host):
     print(vf_host.job("vf_vlans.kernel_devices"))
+
+
+@full
+def test_a_trunk_on_a_vf_receives_its_vlans(vf_host):
+    print(vf_host.job("vf_vlans.trunk_on_a_vf"))
