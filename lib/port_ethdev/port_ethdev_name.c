@@ -15,7 +15,10 @@ ethdev_full_devargs(const char *devargs)
 	struct rte_pci_addr addr;
 	size_t len = strcspn(devargs, ",");
 
-	snprintf(address, sizeof(address), "%.*s", (int)RTE_MIN(len, sizeof(address)), devargs);
+	if (len >= sizeof(address))
+		return strdup(devargs);
+	memcpy(address, devargs, len);
+	address[len] = '\0';
 	if (rte_pci_addr_parse(address, &addr) != 0)
 		return strdup(devargs);
 	rte_pci_device_name(&addr, address, sizeof(address));
