@@ -262,12 +262,12 @@ static __rte_always_inline bool
 push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len, const bool packed)
 {
 	struct virtq *q = p->q;
-	const struct offered *o = &p->offered[p->at.pos];
-	uint32_t need = hdr_len + m->pkt_len;
+	uint32_t pos = p->at.pos, need = hdr_len + m->pkt_len;
 
-	if (unlikely(p->at.pos >= p->n_offered || need > o->len))
+	if (unlikely(pos >= p->n_offered || need > p->offered[pos].len))
 		return push_slow(p, m, packed);
 
+	const struct offered *o = &p->offered[pos];
 	push_contiguous(o->data, hdr_len, q->offloads, m);
 	use_chain(p, &p->at, 0, o->id, 1, need, packed);
 	if (packed)
