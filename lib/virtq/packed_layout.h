@@ -114,13 +114,24 @@ packed_step(struct packed_at *at, uint32_t n, uint32_t size)
 	}
 }
 
-/* Rest of a descriptor whose flags were read. */
-static __rte_always_inline struct desc
-packed_desc_rest(const uint8_t *p, uint16_t flags)
+/* Flags as they stand in the second word of a descriptor: len, id, flags. */
+#define PACKED_WORD_FLAGS(flags) ((uint64_t)(flags) << 48)
+#define PACKED_WORD_OWNER	 PACKED_WORD_FLAGS(PACKED_DESC_F_OWNER)
+
+/* That word, read once: who finds in it that the descriptor is there may read its address. */
+static __rte_always_inline uint64_t
+packed_word_load(const struct packed_desc *p)
 {
-	return (struct desc){ guest_load_u64(p),
-		guest_load_u32(p + offsetof(struct packed_desc, len)) | (uint64_t)flags << 32 |
-			(uint64_t)guest_load_u16(p + offsetof(struct packed_desc, id)) << 48 };
+	/* Acquire: pairs with the driver's barrier before it writes these flags (2.8.21.1). */
+	return __atomic_load_n((const guest_u64_aligned *)&p->len, __ATOMIC_ACQUIRE);
+}
+
+static __rte_always_inline struct desc
+packed_desc(uint64_t addr, uint64_t word)
+{
+	uint32_t high = word >> 32;
+
+	return (struct desc){ addr, (uint32_t)word | (uint64_t)(high >> 16 | high << 16) << 32 };
 }
 
 /* The one copy of a descriptor behind a chain's first one, or in an indirect table, which has any
@@ -128,8 +139,14 @@ packed_desc_rest(const uint8_t *p, uint16_t flags)
 static __rte_always_inline struct desc
 packed_desc_load(const void *p)
 {
-	return packed_desc_rest(
-		p, guest_load_u16((const uint8_t *)p + offsetof(struct packed_desc, flags)));
+	return packed_desc(guest_load_u64(p),
+		guest_load_u64((const uint8_t *)p + offsetof(struct packed_desc, len)));
+}
+
+static __rte_always_inline bool
+packed_is_there(uint64_t word, struct packed_at at)
+{
+	return (word & PACKED_WORD_OWNER) == PACKED_WORD_FLAGS(at.avail);
 }
 
 /* The one copy of the first descriptor of a chain, if it is there. */
@@ -137,46 +154,65 @@ static __rte_always_inline bool
 packed_desc_take(const struct packed_desc *ring, struct packed_at at, struct desc *d)
 {
 	const struct packed_desc *p = &ring[at.pos];
-	/* Acquire: pairs with the driver's barrier before it writes these flags (2.8.21.1). */
-	uint16_t flags = __atomic_load_n(&p->flags, __ATOMIC_ACQUIRE);
+	uint64_t word = packed_word_load(p);
 
-	if ((flags & PACKED_DESC_F_OWNER) != at.avail)
+	if (!packed_is_there(word, at))
 		return false;
-	*d = packed_desc_rest((const uint8_t *)p, flags);
+	*d = packed_desc(guest_load_u64(&p->addr), word);
 	return true;
 }
 
-/* Owner bits of what is used, as they stand in the second word of a descriptor. */
-#define PACKED_WORD_OWNER ((uint64_t)PACKED_DESC_F_OWNER << 48)
-#define PACKED_WORD_WRITE ((uint64_t)DESC_F_WRITE << 48)
-
-/* Both where available has the one, none where it has the other. */
+/*
+ * What is to be said of one chain, or of many in a row (IN_ORDER): the second word of its used
+ * descriptor, but that there are no flags: in their place stands how many of the ring's descriptors
+ * it took, which is how far the next one is from it.
+ */
 static __rte_always_inline uint64_t
-packed_word_owner(struct packed_at at)
+packed_used(uint32_t len, uint16_t id, uint32_t n_ring)
 {
-	return at.avail & PACKED_DESC_F_AVAIL ? PACKED_WORD_OWNER : 0;
+	return PACKED_WORD_FLAGS(n_ring) | (uint64_t)id << 32 | len;
 }
 
-/* Second word of a used descriptor (2.8.6.3): WRITE says that len counts. */
-static __rte_always_inline uint64_t
-packed_used_word(uint64_t owner, uint16_t id, uint32_t len)
+static __rte_always_inline uint16_t
+packed_used_id(uint64_t used)
 {
-	return (len > 0 ? owner | PACKED_WORD_WRITE : owner) | (uint64_t)id << 32 | len;
+	return (uint16_t)(used >> 32);
+}
+
+static __rte_always_inline uint32_t
+packed_used_n_ring(uint64_t used)
+{
+	return used >> 48;
+}
+
+/* Flags of what is used: both owner bits where available has the one, none where it has the other;
+ * WRITE where len counts (2.8.6.3). */
+static __rte_always_inline uint64_t
+packed_used_flags(struct packed_at at, bool written)
+{
+	return PACKED_WORD_FLAGS((at.avail & PACKED_DESC_F_AVAIL ? PACKED_DESC_F_OWNER : 0) |
+				 (written ? DESC_F_WRITE : 0));
+}
+
+static __rte_always_inline uint64_t
+packed_used_word(uint64_t used, uint64_t flags)
+{
+	return (used & ~PACKED_WORD_FLAGS(UINT16_MAX)) | flags;
 }
 
 /* One store, so that a descriptor is never half used; its address stays. */
 static __rte_always_inline void
-packed_used_write(struct packed_desc *ring, uint32_t pos, uint64_t word)
+packed_used_write(struct packed_desc *p, uint64_t word)
 {
-	guest_store_u64(&ring[pos].len, word);
+	guest_store_u64(&p->len, word);
 }
 
 /* The same as the last store of a batch: it hands all of them to the driver. */
 static __rte_always_inline void
-packed_used_publish(struct packed_desc *ring, uint32_t pos, uint64_t word)
+packed_used_publish(struct packed_desc *p, uint64_t word)
 {
 	/* Release: pairs with the driver's barrier after it read these flags. */
-	__atomic_store_n((guest_u64_aligned *)&ring[pos].len, word, __ATOMIC_RELEASE);
+	__atomic_store_n((guest_u64_aligned *)&p->len, word, __ATOMIC_RELEASE);
 }
 
 /* Both fields at once: the driver may write them between two reads. */

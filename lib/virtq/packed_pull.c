@@ -18,8 +18,79 @@ take_chain_slow(struct virtq *q, const struct virtq_view *view, uint32_t pos, ui
 		return fault;
 	walk_end(take, i);
 	/* 2.8.6: the last descriptor has the id of the buffer. */
-	q->chains[pos] = (struct packed_used){ 0, desc_tag(last), n_ring };
+	q->chains[pos] = packed_used(0, desc_tag(last), n_ring);
+	q->ragged = true;
 	return VIRTQ_FAULT_NONE;
+}
+
+/*
+ * Chains of one descriptor, up to n of them from i on, none of which is behind the ring's end.
+ * Returns how many are such, in a row; they are taken. If not all are, *next is the one that is
+ * not, if `there`.
+ */
+static __rte_always_inline uint32_t
+take_plain(struct virtq *q, const struct chain_rules *rules, struct packed_at at, uint32_t i,
+	uint32_t n, struct take *take, const struct gmem_region **region, struct desc *next,
+	bool *there)
+{
+	const uint64_t mask = PACKED_WORD_FLAGS(PACKED_DESC_F_OWNER | DESC_F_SHAPE);
+	const uint64_t want = PACKED_WORD_FLAGS(at.avail);
+	const uint32_t long_min = q->copy_max + q->hdr_len + 1;
+	const struct packed_desc *desc = &rules->ring[at.pos];
+	const uint16_t place = packed_place(at);
+	uint64_t *chains = &q->chains[at.pos];
+	struct taken *taken = &take->taken[i];
+	uint16_t *places = &take->places[i];
+	uint64_t word = 0, addr = 0;
+	uint32_t k;
+
+	for (k = 0; k < n; k++) {
+		word = packed_word_load(&desc[k]);
+		if (unlikely((word & mask) != want)) {
+			if (packed_is_there(word, at))
+				addr = guest_load_u64(&desc[k].addr);
+			break;
+		}
+		addr = guest_load_u64(&desc[k].addr);
+		if (unlikely(!take_whole(rules, addr, word, &taken[k], region)))
+			break;
+		places[k] = place + k;
+		chains[k] = packed_used(0, packed_used_id(word), 1);
+		take->n_long += (uint32_t)word >= long_min;
+	}
+	*there = packed_is_there(word, at);
+	*next = packed_desc(addr, word);
+	return k;
+}
+
+/*
+ * The i-th chain, of any kind, which starts with d. 0: it is not taken, or *fault; otherwise how
+ * many of the ring's descriptors it has.
+ */
+static __rte_noinline uint32_t
+take_any(struct virtq *q, const struct virtq_view *view, uint32_t pos, uint32_t room, struct desc d,
+	struct take *take, uint32_t i, enum virtq_fault *fault)
+{
+	const struct chain_rules rules = pull_rules(q, view, true);
+
+	if (room == 0) {
+		/* Taken before, and not completed. */
+		*fault = VIRTQ_FAULT_AVAIL_INDEX;
+		return 0;
+	}
+	take->taken[i].len = 0;
+	if (desc_flags(d) & DESC_F_NEXT) {
+		if (!walk_begin(q, take))
+			return 0;
+		*fault = take_chain_slow(q, view, pos, room, d, take, i);
+		return *fault == VIRTQ_FAULT_NONE ? packed_used_n_ring(q->chains[pos]) : 0;
+	}
+	if (desc_flags(d) & DESC_F_INDIRECT)
+		chain_table_prefetch(&rules, d, &q->hint);
+	take->first[i] = d;
+	take->walks |= UINT32_C(1) << i;
+	q->chains[pos] = packed_used(0, desc_tag(d), 1);
+	return 1;
 }
 
 /*
@@ -31,44 +102,36 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 	uint16_t *end, enum virtq_fault *fault)
 {
 	const struct chain_rules rules = pull_rules(q, view, true);
-	const uint32_t long_min = q->copy_max + q->hdr_len + 1;
 	const struct gmem_region *region = &view->gen->regions[q->hint];
 	struct packed_at at = packed_at(q->next_avail);
-	uint32_t room = packed_room(q), i;
+	uint32_t room = packed_room(q), i = 0;
 
 	take_start(take);
-	for (i = 0; i < n; i++) {
-		struct taken *t = &take->taken[i];
-		uint32_t n_ring = 1;
+	for (;;) {
+		uint32_t row = RTE_MIN(RTE_MIN(n - i, room), q->size - at.pos), n_ring;
 		struct desc d;
+		bool there;
 
-		take->places[i] = packed_place(at);
-		if (!packed_desc_take(rules.ring, at, &d))
-			break;
-		if (unlikely(room == 0)) {
-			/* Taken before, and not completed. */
-			*fault = VIRTQ_FAULT_AVAIL_INDEX;
-			break;
-		}
-		if (likely(take_single(&rules, d, t, &region))) {
-			take->n_long += desc_len(d) >= long_min;
-			q->chains[at.pos] = (struct packed_used){ 0, desc_tag(d), 1 };
-		} else if (desc_flags(d) & DESC_F_NEXT) {
-			if (unlikely(!walk_begin(q, take)))
-				break;
-			*fault = take_chain_slow(q, view, at.pos, room, d, take, i);
-			if (unlikely(*fault != VIRTQ_FAULT_NONE))
-				break;
-			n_ring = q->chains[at.pos].n_ring;
-		} else {
-			if (desc_flags(d) & DESC_F_INDIRECT)
-				chain_table_prefetch(&rules, d, &q->hint);
-			take->first[i] = d;
-			take->walks |= UINT32_C(1) << i;
-			q->chains[at.pos] = (struct packed_used){ 0, desc_tag(d), 1 };
-		}
+		n_ring = take_plain(q, &rules, at, i, row, take, &region, &d, &there);
 		packed_step(&at, n_ring, q->size);
 		room -= n_ring;
+		i += n_ring;
+		if (i == n)
+			break;
+		if (n_ring == row && room > 0)
+			continue; /* the ring's end */
+		if (room == 0)
+			there = packed_desc_take(rules.ring, at, &d);
+		if (!there)
+			break;
+		take->places[i] = packed_place(at);
+		n_ring = take_any(q, view, at.pos, room, d, take, i, fault);
+		if (n_ring == 0)
+			break;
+		packed_step(&at, n_ring, q->size);
+		room -= n_ring;
+		if (++i == n)
+			break;
 	}
 	q->hint = region - view->gen->regions;
 	*end = packed_place(at);

@@ -2,28 +2,64 @@
 /* Push into a packed ring. */
 #include "push_burst.h"
 
+/*
+ * Chains of one descriptor, up to n of them from i on, none of which is behind the ring's end.
+ * Returns how many are such, in a row. If not all are, *next is the one that is not, if `there`.
+ */
+static __rte_always_inline uint32_t
+offer_plain(struct push *p, struct packed_at at, uint32_t i, uint32_t n,
+	const struct gmem_region **region, struct desc *next, bool *there)
+{
+	const uint64_t mask = PACKED_WORD_FLAGS(PACKED_DESC_F_OWNER | DESC_F_SHAPE);
+	const uint64_t want = PACKED_WORD_FLAGS(at.avail | DESC_F_WRITE);
+	const struct packed_desc *desc = &p->view->ring[at.pos];
+	uint64_t word = 0, addr = 0;
+	uint32_t k;
+
+	for (k = 0; k < n; k++) {
+		word = packed_word_load(&desc[k]);
+		if (unlikely((word & mask) != want)) {
+			if (packed_is_there(word, at))
+				addr = guest_load_u64(&desc[k].addr);
+			break;
+		}
+		addr = guest_load_u64(&desc[k].addr);
+		if (unlikely(!offer_whole(p, i + k, addr, word, packed_used_id(word), region)))
+			break;
+	}
+	*there = packed_is_there(word, at);
+	*next = packed_desc(addr, word);
+	return k;
+}
+
 /* Up to the first chain of more descriptors in the ring: what is behind it is not known yet. */
 static __rte_always_inline void
 offer_burst(struct push *p, uint32_t n)
 {
 	const struct chain_rules rules = push_rules(p, true);
-	struct packed_at at = p->at.ring;
 	const struct gmem_region *region = &rules.gen->regions[p->q->hint];
-	uint32_t i;
+	struct packed_at at = p->at.ring;
+	uint32_t i = 0;
 
-	for (i = 0; i < n; i++) {
+	for (;;) {
+		uint32_t row = RTE_MIN(n - i, p->q->size - at.pos), k;
 		struct desc d;
+		bool there;
 
-		if (!packed_desc_take(rules.ring, at, &d))
+		k = offer_plain(p, at, i, row, &region, &d, &there);
+		packed_step(&at, k, p->q->size);
+		i += k;
+		if (i == n)
 			break;
-		if (unlikely(!offer_single(p, i, d, desc_tag(d), &region))) {
-			if (desc_flags(d) & DESC_F_NEXT) {
-				i++;
-				break;
-			}
-			if (desc_flags(d) & DESC_F_INDIRECT)
-				chain_table_prefetch(&rules, d, &p->q->hint);
-		}
+		if (k == row)
+			continue; /* the ring's end */
+		if (!there)
+			break;
+		offer_walk(p, i++, d, desc_tag(d));
+		if (desc_flags(d) & DESC_F_INDIRECT)
+			chain_table_prefetch(&rules, d, &p->q->hint);
+		if (i == n || desc_flags(d) & DESC_F_NEXT)
+			break;
 		packed_step(&at, 1, p->q->size);
 	}
 	p->n_offered = i;
@@ -41,8 +77,11 @@ push_some(struct virtq *q, const struct virtq_view *view, struct rte_mbuf **pkts
 	offer_burst(&p, RTE_MIN(n, q->size));
 	n = push_frames(&p, pkts, n, hdr_len, true);
 	q->next_avail = packed_place(p.at.ring);
-	if (likely(q->n_batch > 0))
-		packed_batch_write(q, view);
+	if (likely(q->n_batch > 0 && !q->ragged))
+		packed_batch_write(q, view, true);
+	else if (q->n_batch > 0)
+		packed_batch_write(q, view, false);
+	q->ragged = false;
 	if (likely(q->next_avail != old))
 		packed_notify(q, view, old, q->next_avail);
 	*fault = p.fault;

@@ -49,7 +49,8 @@ agrees_idle(const struct virtq *q, const struct virtq_view *view, uint16_t place
 	if (owner_bits(view, last) == packed_avail_bits(last ^ PACKED_WRAP))
 		return owner_bits(view, place) == packed_avail_bits(place);
 	return guest_load_u64(&view->ring[packed_pos(last)].len) ==
-	       packed_used_word(packed_word_owner(packed_at(last)), r->last.id, r->last.len);
+	       packed_used_word(packed_used(r->last.len, r->last.id, 0),
+		       packed_used_flags(packed_at(last), r->last.len > 0));
 }
 
 /* A batch was under way. It can be, and its first descriptor is not used since the lap before. */
@@ -59,9 +60,9 @@ agrees_busy(const struct virtq *q, const struct virtq_view *view, uint16_t place
 	uint32_t n_ring = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (q->batch[i].n_ring == 0)
+		if (packed_used_n_ring(q->batch[i]) == 0)
 			return false;
-		n_ring += q->batch[i].n_ring;
+		n_ring += packed_used_n_ring(q->batch[i]);
 	}
 	return n_ring <= q->size &&
 	       owner_bits(view, place) != packed_used_bits(place ^ PACKED_WRAP);
@@ -96,10 +97,11 @@ take_over(struct virtq *q, const struct virtq_view *view, uint16_t place, uint16
 		q->n_batch = n;
 		if (owner_bits(view, place) == packed_avail_bits(place)) {
 			/* All of it again: the buffers are done with, whatever was written. */
-			packed_batch_write(q, view);
+			packed_batch_write(q, view, false);
 		} else {
 			for (uint16_t i = 0; i < n; i++)
-				place = packed_advance(place, q->batch[i].n_ring, q->size);
+				place = packed_advance(
+					place, packed_used_n_ring(q->batch[i]), q->size);
 			packed_batch_written(q, place);
 		}
 	}

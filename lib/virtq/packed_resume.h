@@ -35,7 +35,7 @@ struct resume {
 		uint32_t len;
 	} last;
 	uint8_t pad[64];
-	struct packed_used batch[PACKED_BATCH]; /* q->batch points here */
+	uint64_t batch[PACKED_BATCH]; /* q->batch points here */
 };
 static_assert(offsetof(struct resume, batch) == 128, "a cache line of its own");
 static_assert(sizeof(struct resume) == VIRTQ_RESUME_SIZE, "virtq.h");
@@ -78,8 +78,8 @@ resume_disarm(const struct virtq *q, uint16_t place)
 		return;
 	rte_compiler_barrier();
 	r->last.place = q->done_avail;
-	r->last.id = r->batch[0].id;
-	r->last.len = r->batch[0].len;
+	r->last.id = packed_used_id(r->batch[0]);
+	r->last.len = (uint32_t)r->batch[0];
 	resume_state_store(r, resume_state(place, 0, true));
 }
 

@@ -61,22 +61,18 @@ take_start(struct take *take)
 	take->walked = false;
 }
 
-/* First pass: a chain of one descriptor, if that is what it is. Prefetches. */
+/* First pass: a chain of one descriptor, if its buffer lies in one piece. Prefetches. */
 static __rte_always_inline bool
-take_single(const struct chain_rules *rules, struct desc d, struct taken *t,
+take_whole(const struct chain_rules *rules, uint64_t addr, uint32_t len, struct taken *t,
 	const struct gmem_region **region)
 {
-	uint8_t *data;
+	uint8_t *data = gmem_whole(rules->gen, addr, len, region);
 
-	t->len = 0;
-	if (unlikely((desc_flags(d) & DESC_F_SHAPE) != 0))
-		return false;
-	data = gmem_whole(rules->gen, d.addr, desc_len(d), region);
 	if (unlikely(data == NULL))
 		return false;
 	rte_prefetch0(data);
 	rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
-	*t = (struct taken){ data, desc_len(d) };
+	*t = (struct taken){ data, len };
 	return true;
 }
 

@@ -70,29 +70,27 @@ push_start(struct push *p, struct virtq *q, const struct virtq_view *view)
 	p->fault = VIRTQ_FAULT_NONE;
 }
 
-/*
- * First pass: chain i of the burst, if it is one descriptor's buffer. Prefetches. false: to be
- * walked.
- */
+/* First pass: chain i of the burst is a descriptor's buffer, in one piece or false. Prefetches. */
 static __rte_always_inline bool
-offer_single(
-	struct push *p, uint32_t i, struct desc d, uint16_t id, const struct gmem_region **region)
+offer_whole(struct push *p, uint32_t i, uint64_t addr, uint32_t len, uint16_t id,
+	const struct gmem_region **region)
 {
-	uint32_t len = desc_len(d);
-	uint8_t *data;
+	uint8_t *data = gmem_whole(p->view->gen, addr, len, region);
 
-	if (likely((desc_flags(d) & DESC_F_SHAPE) == DESC_F_WRITE)) {
-		data = gmem_whole(p->view->gen, d.addr, len, region);
-		if (likely(data != NULL)) {
-			rte_prefetch0_write(data);
-			rte_prefetch0_write(data + RTE_CACHE_LINE_SIZE);
-			p->offered[i] = (struct offered){ data, len, id };
-			return true;
-		}
-	}
+	if (unlikely(data == NULL))
+		return false;
+	rte_prefetch0_write(data);
+	rte_prefetch0_write(data + RTE_CACHE_LINE_SIZE);
+	p->offered[i] = (struct offered){ data, len, id };
+	return true;
+}
+
+/* Chain i is to be walked, from d on. */
+static __rte_always_inline void
+offer_walk(struct push *p, uint32_t i, struct desc d, uint16_t id)
+{
 	p->offered[i] = (struct offered){ NULL, 0, id };
 	p->first[i] = d;
-	return false;
 }
 
 /* Chain `pos` of the burst. false: its head is beyond the ring. */
@@ -147,7 +145,8 @@ use_chain(struct push *p, struct push_at *at, uint32_t n, uint16_t id, uint32_t 
 	struct virtq *q = p->q;
 
 	if (packed) {
-		q->batch[q->n_batch + n] = (struct packed_used){ len, id, n_ring };
+		q->batch[q->n_batch + n] = packed_used(len, id, n_ring);
+		q->ragged |= n_ring != 1;
 		packed_step(&at->ring, n_ring, q->size);
 		at->room -= n_ring;
 	} else {
@@ -237,7 +236,7 @@ push_slow(struct push *p, const struct rte_mbuf *m, const bool packed)
 
 	/* Its chains are published at once, and so may what still comes be. */
 	if (packed && unlikely(q->n_batch > PACKED_BATCH - PACKED_MERGE_MAX - BASE_BURST)) {
-		packed_batch_write(q, p->view);
+		packed_batch_write(q, p->view, false);
 		p->at.room = q->size;
 	}
 	at = p->at;
@@ -257,22 +256,47 @@ push_slow(struct push *p, const struct rte_mbuf *m, const bool packed)
 	return true;
 }
 
-/* A frame. false: dropped, counted, or p->fault. */
-static __rte_always_inline bool
-push_one(struct push *p, const struct rte_mbuf *m, const uint32_t hdr_len, const bool packed)
+struct pushed {
+	uint64_t bytes;
+	uint32_t n_gso;
+};
+
+/* Frames from the first on, each of which fits into the next chain, one in one piece. How many. */
+static __rte_always_inline uint32_t
+push_plain(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t hdr_len,
+	struct pushed *sum, const bool packed)
 {
 	struct virtq *q = p->q;
-	uint32_t pos = p->at.pos, need = hdr_len + m->pkt_len;
+	const struct offered *o = &p->offered[p->at.pos];
+	const uint64_t offloads = q->offloads;
+	const uint32_t used_at = p->used_at + p->at.pos, mask = q->mask;
+	struct split_used *used = p->view->used;
+	uint64_t *batch = q->batch + q->n_batch, bytes = 0;
+	uint32_t i;
 
-	if (unlikely(pos >= p->n_offered || need > p->offered[pos].len))
-		return push_slow(p, m, packed);
-
-	const struct offered *o = &p->offered[pos];
-	push_contiguous(o->data, hdr_len, q->offloads, m);
-	use_chain(p, &p->at, 0, o->id, 1, need, packed);
-	if (packed)
-		q->n_batch++;
-	return true;
+	n = p->at.pos < p->n_offered ? RTE_MIN(n, p->n_offered - p->at.pos) : 0;
+	for (i = 0; i < n; i++) {
+		const struct rte_mbuf *m = pkts[i];
+		const uint32_t len = m->pkt_len, need = hdr_len + len;
+		if (unlikely(need > o[i].len))
+			break;
+		if (packed)
+			batch[i] = packed_used(need, o[i].id, 1);
+		else
+			split_used_write(used, (used_at + i) & mask, o[i].id, need);
+		if (unlikely(m->ol_flags & OFFLOAD_GSO))
+			sum->n_gso++;
+		bytes += len;
+		push_contiguous(o[i].data, hdr_len, offloads, m);
+	}
+	p->at.pos += i;
+	if (packed) {
+		q->n_batch += i;
+		packed_step(&p->at.ring, i, q->size);
+		p->at.room -= i;
+	}
+	sum->bytes += bytes;
+	return i;
 }
 
 /* Second pass, up to a fault. Returns how many frames reached the guest, once published. */
@@ -281,29 +305,31 @@ push_frames(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t h
 	const bool packed)
 {
 	const uint32_t n_try = likely(p->fault == VIRTQ_FAULT_NONE) ? n : 0;
+	struct pushed sum = { 0, 0 };
 	struct virtq *q = p->q;
-	uint32_t i, n_lost = 0, n_gso = 0;
-	uint64_t bytes = 0;
+	uint32_t i = 0, n_lost = 0;
 
-	for (i = 0; i < n_try; i++) {
+	for (;;) {
+		i += push_plain(p, pkts + i, n_try - i, hdr_len, &sum, packed);
+		if (likely(i == n_try))
+			break;
 		const struct rte_mbuf *m = pkts[i];
-
-		if (unlikely(!push_one(p, m, hdr_len, packed))) {
-			if (p->fault != VIRTQ_FAULT_NONE)
-				break;
+		if (push_slow(p, m, packed)) {
+			sum.bytes += m->pkt_len;
+			sum.n_gso += (m->ol_flags & OFFLOAD_GSO) != 0;
+		} else if (p->fault != VIRTQ_FAULT_NONE) {
+			break;
+		} else {
 			n_lost++;
-			continue;
 		}
-		bytes += m->pkt_len;
-		if (unlikely(m->ol_flags & OFFLOAD_GSO))
-			n_gso++;
+		i++;
 	}
 	if (unlikely(i < n))
 		stats_drop(q->stats, STATS_DROP_RING_BROKEN, n - i);
 	q->queue->frames += i - n_lost;
-	q->queue->bytes += bytes;
-	if (unlikely(n_gso > 0))
-		stats_self(q->stats)->tx_gso += n_gso;
+	q->queue->bytes += sum.bytes;
+	if (unlikely(sum.n_gso > 0))
+		stats_self(q->stats)->tx_gso += sum.n_gso;
 	return i - n_lost;
 }
 

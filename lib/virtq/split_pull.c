@@ -31,10 +31,12 @@ take_burst(struct virtq *q, const struct virtq_view *view, uint32_t n, struct ta
 		if (likely(!q->in_order))
 			split_used_write(view->used, (used + i) & mask, head, 0);
 		struct desc d = split_desc_load(&rules.table[head]);
-		if (likely(take_single(&rules, d, &take->taken[i], &region))) {
+		if (likely((desc_flags(d) & DESC_F_SHAPE) == 0 &&
+			    take_whole(&rules, d.addr, desc_len(d), &take->taken[i], &region))) {
 			take->n_long += desc_len(d) >= long_min;
 			continue;
 		}
+		take->taken[i].len = 0;
 		split_chain_prefetch(&rules, d, &q->hint);
 		take->first[i] = d;
 		take->walks |= UINT32_C(1) << i;

@@ -15,8 +15,11 @@ offer_burst(struct push *p, uint32_t n)
 
 		if (unlikely(!split_chain_load(p, i, &head, &d)))
 			break; /* push_slow meets it if it comes to that */
-		if (unlikely(!offer_single(p, i, d, head, &region)))
-			split_chain_prefetch(&rules, d, &p->q->hint);
+		if (likely((desc_flags(d) & DESC_F_SHAPE) == DESC_F_WRITE &&
+			    offer_whole(p, i, d.addr, desc_len(d), head, &region)))
+			continue;
+		offer_walk(p, i, d, head);
+		split_chain_prefetch(&rules, d, &p->q->hint);
 	}
 	p->n_offered = i;
 	p->q->hint = region - rules.gen->regions;

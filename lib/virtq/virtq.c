@@ -112,8 +112,8 @@ virtq_heap_max(enum virtq_dir dir, uint16_t loan_cap)
 
 	if (dir == VIRTQ_PULL)
 		bytes += slots_needed(loan_cap, VIRTQ_SIZE_MAX) * sizeof(struct loan_slot) +
-			 VIRTQ_SIZE_MAX * sizeof(struct packed_used);
-	return bytes + PACKED_BATCH * sizeof(struct packed_used);
+			 VIRTQ_SIZE_MAX * sizeof(uint64_t);
+	return bytes + PACKED_BATCH * sizeof(uint64_t);
 }
 
 /* What only a pulled queue has. */

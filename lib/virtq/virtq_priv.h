@@ -59,16 +59,6 @@ struct loan_slot {
 } BASE_CACHE_ALIGNED;
 static_assert(sizeof(struct loan_slot) == RTE_CACHE_LINE_SIZE, "one line per loan");
 
-/*
- * Packed: what a used descriptor says of one chain, or of many in a row (IN_ORDER). One word, but
- * for n_ring that of the used descriptor.
- */
-struct packed_used {
-	uint32_t len;	 /* bytes written */
-	uint16_t id;	 /* of the buffer */
-	uint16_t n_ring; /* descriptors of the ring: how far the next one is from it */
-} __attribute__((aligned(8)));
-
 /* Used descriptors that are published by one store. */
 #define PACKED_BATCH 496
 /* Chains of one frame at most: those of 64 KiB in buffers of 257 bytes. */
@@ -105,10 +95,10 @@ struct virtq {
 	const struct ring_format *format;
 	union { /* pull: what was taken, [size] */
 		uint16_t *heads;
-		struct packed_used *chains; /* at their first descriptors' positions */
+		uint64_t *chains; /* packed_used(), at their first descriptors' positions */
 	};
-	struct packed_used *batch; /* packed: to be published, [PACKED_BATCH] */
-	struct resume *resume;	   /* packed, or NULL; batch is in it then */
+	uint64_t *batch;       /* packed: packed_used() to be published, [PACKED_BATCH] */
+	struct resume *resume; /* packed, or NULL; batch is in it then */
 	struct loan_slot *slots;
 	struct chain_seg *segs; /* scratch of the burst, [n_scratch] */
 	uint32_t n_segs_max;	/* pieces of one chain: more are cut off */
@@ -128,10 +118,11 @@ struct virtq {
 	uint16_t done_avail;			/* completions before this are published */
 	uint16_t avail_seen;			/* split: avail index when last read */
 	uint16_t n_batch;			/* packed: in batch */
-	uint32_t view_seq;			/* of the view used last */
-	uint32_t hint;				/* gmem_range */
-	uint32_t loan_head, loan_tail;		/* loans out: [tail, head) */
-	uint32_t loan_base;			/* the loan that has, or had, the first slot */
+	bool ragged;	   /* packed: some of what is not published took more than one descriptor */
+	uint32_t view_seq; /* of the view used last */
+	uint32_t hint;	   /* gmem_range */
+	uint32_t loan_head, loan_tail; /* loans out: [tail, head) */
+	uint32_t loan_base;	       /* the loan that has, or had, the first slot */
 	uint32_t n_loan_mbufs;
 	enum virtq_dir dir;
 	bool kicks;	   /* the guest was asked to kick, */

@@ -215,9 +215,10 @@ a_damaged_record_is_as_good_as_none(void **state)
 static void
 a_batch_that_cannot_be_is_not_published(void **state)
 {
-	const struct packed_used bad[][2] = { { { 0, 1, 0 }, { 0, 2, 1 } },
-		{ { 0, 1, 1 }, { 0, 2, 0 } }, { { 0, 1, RING }, { 0, 2, 1 } },
-		{ { 0, 1, 65535 }, { 0, 2, 65535 } } };
+	const uint64_t bad[][2] = { { packed_used(0, 1, 0), packed_used(0, 2, 1) },
+		{ packed_used(0, 1, 1), packed_used(0, 2, 0) },
+		{ packed_used(0, 1, RING), packed_used(0, 2, 1) },
+		{ packed_used(0, 1, 65535), packed_used(0, 2, 65535) } };
 	struct resume *r = record;
 	struct unit u;
 
