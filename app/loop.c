@@ -14,7 +14,12 @@
 static const struct timeval every_ms = { .tv_usec = 1000 };
 static const struct timeval every_tick = { .tv_usec = WORKER_TICK_MS * 1000 };
 
-enum { SIG_TERM, SIG_INT, SIG_HUP, TICK, QUIESCE, WAITING, N_EVENTS };
+/* Those of signals come first. */
+enum { SIG_TERM, SIG_INT, SIG_HUP, N_SIGNALS, TICK = N_SIGNALS, QUIESCE, WAITING, N_EVENTS };
+
+static const int caught[N_SIGNALS] = {
+	[SIG_TERM] = SIGTERM, [SIG_INT] = SIGINT, [SIG_HUP] = SIGHUP
+};
 
 static struct event_base *base;
 static struct event *events[N_EVENTS];
@@ -77,9 +82,9 @@ loop_create(void)
 	base = event_base_new();
 	if (base == NULL)
 		return NULL;
-	events[SIG_TERM] = evsignal_new(base, SIGTERM, on_stop_signal, NULL);
-	events[SIG_INT] = evsignal_new(base, SIGINT, on_stop_signal, NULL);
-	events[SIG_HUP] = evsignal_new(base, SIGHUP, on_hup, NULL);
+	events[SIG_TERM] = evsignal_new(base, caught[SIG_TERM], on_stop_signal, NULL);
+	events[SIG_INT] = evsignal_new(base, caught[SIG_INT], on_stop_signal, NULL);
+	events[SIG_HUP] = evsignal_new(base, caught[SIG_HUP], on_hup, NULL);
 	events[TICK] = event_new(base, -1, EV_PERSIST, on_tick, NULL);
 	events[QUIESCE] = evtimer_new(base, on_quiesce, NULL);
 	events[WAITING] = event_new(base, -1, EV_PERSIST, on_wait, NULL);
@@ -106,12 +111,30 @@ loop_free(void)
 	base = NULL;
 }
 
+static void
+mask_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned int i = 0; i < N_SIGNALS; i++)
+		sigaddset(&set, caught[i]);
+	pthread_sigmask(how, &set, NULL);
+}
+
+void
+loop_hold_signals(void)
+{
+	mask_signals(SIG_BLOCK);
+}
+
 int
 loop_catch_signals(void)
 {
-	for (unsigned int i = SIG_TERM; i <= SIG_HUP; i++)
+	for (unsigned int i = 0; i < N_SIGNALS; i++)
 		if (event_add(events[i], NULL) < 0)
 			return -ENOMEM;
+	mask_signals(SIG_UNBLOCK);
 	return 0;
 }
 

@@ -15,8 +15,13 @@ struct event_base *loop_create(void);
 void loop_free(void);
 
 /*
- * From here on SIGTERM and SIGINT end loop_run instead of the program, and SIGHUP is logged and
- * otherwise ignored. 0 or -ENOMEM.
+ * From here on SIGTERM, SIGINT and SIGHUP wait for loop_catch_signals, also in threads that are
+ * made from now on: they come to control alone. Before the first trace outside the process.
+ */
+void loop_hold_signals(void);
+/*
+ * From here on SIGTERM and SIGINT, also those that waited, end loop_run instead of the program, and
+ * SIGHUP is logged and otherwise ignored. 0 or -ENOMEM.
  */
 int loop_catch_signals(void);
 /* Run until SIGTERM or SIGINT, also one that came before. The next one ends the program at once. */

@@ -11,6 +11,7 @@
 
 #include "eal.h"
 #include "gmem.h"
+#include "loop.h"
 #include "offload.h"
 #include "settings.h"
 #include "switch.h"
@@ -111,6 +112,7 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 		settings_free(&s);
 		return OK;
 	}
+	loop_hold_signals();
 	/* EAL and drivers print on stdout what nobody asked this program for. */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		log_warn("stdout may show what DPDK prints: %s", strerror(errno));

@@ -4,6 +4,7 @@ for."""
 
 import glob
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -188,22 +189,42 @@ def test_a_signal_under_traffic_ends_it_cleanly(switch):
     assert (k.corrupt, k.duplicate, k.reordered) == (0, 0, 0)
 
 
-def test_a_signal_during_start_ends_it(tmp_path):
-    for delay in (0.0, 0.02, 0.1, 0.2, 0.4):
-        sw = Switch(["a"], start=False)
-        sw.write_config()
-        p = subprocess.Popen(sw.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=sw.env(), preexec_fn=die_with_parent)
-        try:
-            p.communicate(timeout=delay)
-        except subprocess.TimeoutExpired:
-            pass
-        p.send_signal(signal.SIGTERM)
-        p.communicate(timeout=15)
-        assert p.returncode in (0, -signal.SIGTERM)
-        if p.returncode == 0:
-            assert glob.glob(f"{sw.dir}/*.sock") == []
-        sw.stop()
+def holds_signals(pid):
+    """It has begun to do what leaves traces, and not finished to start."""
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"SigBlk:\s+(\w+)", f.read())[1], 16) >> signal.SIGTERM - 1 & 1
+
+
+def files(sw):
+    """In the directory of its sockets, and of what EAL has there."""
+    return {f.name for f in pathlib.Path(sw.dir).rglob("*") if not f.is_dir()}
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ms", [0, 20, 50, 100, 200, 400])
+def test_a_signal_during_start_ends_it_as_later_ones_do(switch, ms, sig):
+    sw = switch(["a"], start=False)
+    sw.launch()
+    assert wait_until(lambda: holds_signals(sw.proc.pid) or "ready: " in sw.log, 30, 0.0005)
+    time.sleep(ms / 1000)
+    sw.proc.send_signal(sig)
+    out, _ = sw.proc.communicate(timeout=30)
+    assert (sw.proc.returncode, out) == (0, b""), sw.log
+    assert files(sw) == {"switch.conf", "log"}
+    sw.assert_no_report()
+
+
+@pytest.mark.parametrize("ms", [0, 20, 50, 100, 200, 400])
+def test_a_signal_at_any_time_leaves_no_traces(switch, ms):
+    sw = switch(["a"], start=False)
+    sw.launch()
+    time.sleep(ms / 1000)
+    sw.proc.send_signal(signal.SIGTERM)
+    sw.proc.communicate(timeout=30)
+    # The program itself had not begun, or it ended in order.
+    assert sw.proc.returncode == 0 or sw.proc.returncode == -signal.SIGTERM and sw.log == ""
+    assert files(sw) == {"switch.conf", "log"}
+    sw.kill()
 
 
 def test_logs_name_the_port_and_say_that_hugepages_are_missing(switch):
