@@ -17,7 +17,8 @@
 #include "pump_paced.h"
 #include "pump_restart.h"
 
-#define STALL_S 200e-6
+#define STALL_S	   200e-6
+#define PASSED_MAX 1024 /* buffers between two looks at the clock */
 
 static struct pump pump;
 
@@ -94,14 +95,18 @@ sides_add(struct sides *s, struct side *queues)
 		s->side[s->n++] = &queues[q];
 }
 
-static inline void
+/* Returns how many buffers were offered again. */
+static inline uint32_t
 pass(const struct sides *s)
 {
+	uint32_t n = 0;
+
 	for (unsigned int i = 0; i < s->n; i++)
-		side_recycle(s->side[i], pump.args.burst);
+		n += side_recycle(s->side[i], pump.args.burst);
 	/* Leaves the cache lines of the indexes to the switch for a moment. */
 	for (int i = 0; i < 4; i++)
 		__builtin_ia32_pause();
+	return n;
 }
 
 /* Returns the seconds for which this process did not run. */
@@ -112,11 +117,12 @@ run(const struct sides *sides, double seconds)
 
 	while (t < end) {
 		double before = t;
+		uint32_t n = 0;
 
-		for (int i = 0; i < 64; i++)
-			pass(sides);
+		for (int i = 0; i < 64 && n < PASSED_MAX; i++)
+			n += pass(sides);
 		t = pump_now();
-		/* 64 passes take some microseconds: more means that somebody else had the CPU. */
+		/* That takes some ten microseconds: more means that somebody else had the CPU. */
 		if (t - before > STALL_S)
 			stalled += t - before;
 	}

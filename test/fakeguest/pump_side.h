@@ -59,8 +59,8 @@ side_frame(struct side *s, uint64_t i)
 	return (uint8_t *)fg_ptr(s->r->g, gpa, s->stride) + s->hdr;
 }
 
-/* Offer again what is completed, if it is `burst` or more. */
-static inline void
+/* Offer again what is completed, if it is `burst` or more. Returns how many. */
+static inline uint32_t
 side_recycle(struct side *s, uint32_t burst)
 {
 	uint32_t n = side_pending(s);
@@ -69,10 +69,11 @@ side_recycle(struct side *s, uint32_t burst)
 	s->idle += n == 0;
 	s->full += n == s->size;
 	if (n < burst)
-		return;
+		return 0;
 	side_skip(s, n);
 	s->done += n;
 	side_offer(s, n);
+	return n;
 }
 
 #endif
