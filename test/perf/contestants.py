@@ -212,3 +212,46 @@ class TestpmdIo(Contestant):
             self.telemetry = None
         if self.process:
             self.process.kill()
+
+
+class Wire(Contestant):
+    """The limit: what one copy costs, and nothing else (wire.c). No peer."""
+
+    name = "one-copy wire"
+    binary = "test/perf/wire"
+    process = None
+
+    def start(self):
+        self.n_asked = 0
+        self.process = None
+        self.process = Process("wire", [f"{self.build}/{self.binary}", cpus()[1], *self.sockets],
+                               self.folder)
+
+    def ask(self):
+        """(frames, busy cycles, idle cycles) since the last time."""
+        self.process.say("")
+        self.n_asked += 1
+        found = wait_for(
+            lambda: len(lines := re.findall(r"frames (\d+) busy (\d+) idle (\d+)\n",
+                                            self.process.output()))
+            >= self.n_asked and lines, 10, "the wire's counters")
+        return map(int, found[-1])
+
+    def begin(self):
+        self.ask()
+
+    def end(self):
+        frames, busy, idle = self.ask()
+        if frames == 0:
+            raise Noise("no frames at all")
+        return Work(busy / frames, idle / max(1, busy + idle))
+
+    def check(self):
+        return self.process.check_running()
+
+    def pid(self):
+        return self.process.child.pid
+
+    def kill(self):
+        if self.process:
+            self.process.kill()

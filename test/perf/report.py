@@ -131,8 +131,10 @@ def goals(results, marks):
             continue
         if mark := marks.get((goal.setup, goal.case)):
             value += f", {mark}"
-        lines.append(f"| {goal.scenario} | {goal.text()} | {goal.limit()} | {value} | "
-                     + ("met |" if met else "**missed** |"))
+        verdict = "met" if met else "**missed**"
+        if not met and (bound := goal.bound(results)):
+            verdict += f"; the wire: {bound}"
+        lines.append(f"| {goal.scenario} | {goal.text()} | {goal.limit()} | {value} | {verdict} |")
     return [f"Of {len(GOALS)} goals {n[True]} are met, {n[False]} are missed, {n[None]} were not"
             " measured.", "", *lines, ""]
 

@@ -4,7 +4,7 @@
 import pytest
 
 import report
-from contestants import Ours, TestpmdIo
+from contestants import Ours, TestpmdIo, Wire
 from goals import Goal
 from loads import Result
 from placement import comparable
@@ -55,6 +55,31 @@ def test_a_rate_that_guests_limited_is_shown_as_a_lower_bound():
                         "command": ""})
     data.add(*KEY, Ours.name, run(12.3, 50, idle=0.5))
     assert "| >= 12.3 | 50 | guest |" in report.markdown(data)
+
+
+def goals_page(ours, wire):
+    """What is told of the goals of KEY."""
+    data = report.Data({})
+    data.results = results([run(ours, 1)], [run(10, 1)])
+    if wire:
+        data.results[KEY][Wire.name] = [run(wire, 1)]
+    return "\n".join(report.goals(data.results, {}))
+
+
+def test_a_missed_goal_is_told_with_what_one_copy_reaches():
+    assert "| >= 2 | 1.5 | **missed**; the wire: 3 |" in goals_page(15, 30)
+
+
+def test_of_a_goal_that_is_met_the_wire_tells_nothing():
+    assert "| >= 2 | 2.5 | met |" in goals_page(25, 30)
+
+
+def test_without_the_wire_a_missed_goal_is_just_missed():
+    assert "| >= 2 | 1.5 | **missed** |" in goals_page(15, None)
+
+
+def test_the_wire_sets_no_goal():
+    assert all(Wire not in (goal.ours, goal.peer) for goal in report.GOALS)
 
 
 def test_what_was_written_is_what_is_read(tmp_path):

@@ -7,7 +7,7 @@ from functools import partial
 
 import loads
 import trials
-from contestants import Ours, OursAdaptive, OursForced, OursLending, OursNative, TestpmdIo
+from contestants import Ours, OursAdaptive, OursForced, OursLending, OursNative, TestpmdIo, Wire
 from ovs import Ovs, OvsFlows
 from wiring import Wiring, guests
 
@@ -96,11 +96,12 @@ def with_macs(n, table=65536):
 
 SETUPS = [
     Setup("both-ways", "two guests, both ways, light pump, rings of 1024",
-          [Ours, OursNative, TestpmdIo, Ovs], pumped(SIZES, both=True), plot=True, full=[OvsFlows]),
+          [Ours, OursNative, TestpmdIo, Ovs, Wire], pumped(SIZES, both=True), plot=True,
+          full=[OvsFlows]),
     Setup("one-way", "two guests, one way, light pump, rings of 1024",
-          [Ours, TestpmdIo, Ovs], pumped((64, 1518)), full=[OursNative, OvsFlows]),
+          [Ours, TestpmdIo, Ovs, Wire], pumped((64, 1518)), full=[OursNative, OvsFlows]),
     Setup("packed", "two guests with packed rings, both ways, light pump",
-          [Ours, TestpmdIo, Ovs], pumped(SIZES, both=True, packed=True), plot=True,
+          [Ours, TestpmdIo, Ovs, Wire], pumped(SIZES, both=True, packed=True), plot=True,
           verify={"packed": True}, full=[OursNative, OvsFlows]),
     Setup("virtio-user", "dpdk-testpmd's virtio-user as the guests, both ways",
           [Ours, TestpmdIo, Ovs],
@@ -120,7 +121,7 @@ SETUPS = [
     Setup("net-ring", "one guest to net_ring in place of a NIC, and back; sizes with the FCS",
           [Ours, OursForced, TestpmdIo, OvsFlows],
           on_the_wire(loads.pump, (64, 1518)), Wiring(("a",), "net_ring")),
-    Setup("macs", "addresses in use, 64 bytes, both ways, light pump", SWITCHES,
+    Setup("macs", "addresses in use, 64 bytes, both ways, light pump", [*SWITCHES, Wire],
           [Case(f"{n} addresses", partial(loads.pump, size=64, both=True, macs=n))
            for n in (1, 1000, 16000)], full=[OursNative]),
     # These two after one-way, whose results they need.
