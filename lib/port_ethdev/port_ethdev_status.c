@@ -90,8 +90,11 @@ add_lending(const struct ethdev_port *ep, struct rte_tel_data *dict)
 	uint32_t n_stuck = 0;
 	char words[128];
 
-	snprintf(words, sizeof(words), "%s%s", ep->no_lend != NULL ? "copied: " : "lent",
-		ep->no_lend != NULL ? ep->no_lend : "");
+	if (ep->state != ETHDEV_RUNNING)
+		snprintf(words, sizeof(words), "none: it does not run");
+	else
+		snprintf(words, sizeof(words), "%s%s", ep->no_lend != NULL ? "copied: " : "lent",
+			ep->no_lend != NULL ? ep->no_lend : "");
 	rte_tel_data_add_dict_string(dict, "lending", words);
 	if (ep->dma != NULL)
 		gmem_dma_get_status(ep->dma, &dma);

@@ -68,11 +68,13 @@ def test_a_switch_whose_only_device_is_absent_waits_for_it(switch, host):
     sw = switch({"p": PACKET})
     port = sw.port("p")
     assert (port["state"], port["up"], port["driver"]) == ("absent", 0, "")
+    assert port["lending"] == "none: it does not run"
     assert "0 of 1 ports" in sw.log
     with device_changes(sw):
         make_veth(host)
         assert wait_until(lambda: running(sw, "p"))
-    assert sw.port("p")["driver"] == "net_af_packet"
+    port = sw.port("p")
+    assert (port["driver"], port["lending"]) == ("net_af_packet", "lent")
 
 
 def test_a_device_that_comes_later_is_opened_and_was_missed_in_one_line(switch, host):
