@@ -104,7 +104,7 @@ SETUPS = [
           [Ours, TestpmdIo, Ovs, Wire], pumped(SIZES, both=True, packed=True), plot=True,
           verify={"packed": True}, full=[OursNative, OvsFlows]),
     Setup("virtio-user", "dpdk-testpmd's virtio-user as the guests, both ways",
-          [Ours, TestpmdIo, Ovs],
+          [Ours, TestpmdIo, Ovs, Wire],
           [Case(f"{size} bytes, {form}", partial(loads.virtio_user, size=size,
                                                  packed=form == "packed"), size)
            for form in ("split", "packed") for size in (64, 1518)], full=[OursNative]),
