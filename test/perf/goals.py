@@ -56,10 +56,19 @@ class Goal:
         met = value >= self.least if self.least is not None else value <= self.most
         return f"{value:.3g}" + ", by cycles: guest-bound" * (key != self.key), met
 
-    def bound(self, results):
+    def limit_of_all(self, results):
         """What the one-copy wire has in place of ours, in words; None: it was not measured."""
+        if self.base_case:
+            ours, wire = (self.more_cycles(results, kind) for kind in (self.ours, Wire))
+            return ours and wire and f"of {ours:.1f} cycles more the wire has {wire:.1f}, too"
         value, met = replace(self, ours=Wire).judge(results)
-        return None if met is None else value
+        return None if met is None else f"the wire: {value}"
+
+    def more_cycles(self, results, kind):
+        """Than in the other case."""
+        here, there = (middle(self.runs(results, case, kind), "cycles")
+                       for case in (self.case, self.base_case))
+        return here - there if here and there else None
 
 
 def middle(runs, key):

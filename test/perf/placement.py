@@ -58,12 +58,12 @@ class Placement:
         return ns
 
 
-def comparable(by_name, least):
-    """({contestant: runs with equally near CPUs}, "" or what else is to be said of them)."""
+def comparable(by_name, least, aside=None):
+    """({contestant: runs with equally near CPUs}, "" or what else is to be said of them). The one
+    aside has no say in it, and is left out if it has no such runs."""
     near = {name: [r for r in runs if r.distance <= FAR * least] for name, runs in by_name.items()}
     far = {name: [r for r in runs if r.distance > FAR * least] for name, runs in by_name.items()}
-    if all(near.values()):
-        return near, ""
-    if all(far.values()):
-        return far, "CPUs far apart"
+    for found, mark in (near, ""), (far, "CPUs far apart"):
+        if all(runs for name, runs in found.items() if name != aside):
+            return {name: runs for name, runs in found.items() if runs}, mark
     return by_name, "CPUs not equally near"

@@ -17,7 +17,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(TOP, "usertools"), os.path.dirname(os.path.abspath(__file__))]
 
 import stages  # noqa: E402
-from contestants import Ours, TestpmdIo  # noqa: E402
+from contestants import Ours, TestpmdIo, Wire  # noqa: E402
 from goals import GOALS, middle  # noqa: E402
 from loads import Result  # noqa: E402
 from ovs import Ovs  # noqa: E402
@@ -71,7 +71,7 @@ def compare(results):
                  for r in runs), default=0)
     good, marks = {}, {}
     for key, by_name in results.items():
-        good[key], marks[key] = comparable(by_name, least)
+        good[key], marks[key] = comparable(by_name, least, aside=Wire.name)
     return good, marks
 
 
@@ -132,8 +132,8 @@ def goals(results, marks):
         if mark := marks.get((goal.setup, goal.case)):
             value += f", {mark}"
         verdict = "met" if met else "**missed**"
-        if not met and (bound := goal.bound(results)):
-            verdict += f"; the wire: {bound}"
+        if not met and (words := goal.limit_of_all(results)):
+            verdict += f"; {words}"
         lines.append(f"| {goal.scenario} | {goal.text()} | {goal.limit()} | {value} | {verdict} |")
     return [f"Of {len(GOALS)} goals {n[True]} are met, {n[False]} are missed, {n[None]} were not"
             " measured.", "", *lines, ""]

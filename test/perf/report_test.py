@@ -50,6 +50,13 @@ def test_near_runs_are_not_compared_with_far_ones_in_silence():
     assert comparable({"a": [near], "b": [far]}, LEAST)[1] == "CPUs not equally near"
 
 
+def test_the_wire_does_not_decide_which_runs_are_compared():
+    near, far = run(20, 1), run(7, 1, distance=4 * LEAST)
+    assert comparable({"a": [near, far], "w": [far]}, LEAST, aside="w") == ({"a": [near]}, "")
+    assert comparable({"a": [near, far], "w": [near, far]}, LEAST, aside="w") == (
+        {"a": [near], "w": [near]}, "")
+
+
 def test_a_rate_that_guests_limited_is_shown_as_a_lower_bound():
     data = report.Data({"date": "", "cpu": "", "kernel": "", "rounds": 1, "done": 1, "seconds": 1,
                         "command": ""})
@@ -76,6 +83,15 @@ def test_of_a_goal_that_is_met_the_wire_tells_nothing():
 
 def test_without_the_wire_a_missed_goal_is_just_missed():
     assert "| >= 2 | 1.5 | **missed** |" in goals_page(15, None)
+
+
+def test_of_what_more_addresses_cost_the_part_of_the_load_is_told():
+    goal = Goal("6", "macs", "16000", "mpps", least=0.9, base_case="1")
+    found = {("macs", case): {Ours.name: [run(9, ours)], Wire.name: [run(99, wire)]}
+             for case, ours, wire in (("1", 39, 12), ("16000", 46, 15.2))}
+    assert goal.limit_of_all(found) == "of 7.0 cycles more the wire has 3.2, too"
+    del found["macs", "1"][Wire.name]
+    assert goal.limit_of_all(found) is None
 
 
 def test_the_wire_sets_no_goal():
