@@ -17,8 +17,17 @@
 
 enum { WIRE_WRITE = 2, WIRE_AVAIL = 1 << 7, WIRE_USED = 1 << 15 }; /* flags of a descriptor */
 
-/* As wide as the CPU's registers are; and a word that may lie at any multiple of four. */
-typedef uint8_t wire_block __attribute__((vector_size(64), aligned(1), may_alias));
+/* What one register takes. Wider ones than there are some compilers move by general registers. */
+#if defined(__AVX512F__)
+#define WIRE_STEP 64
+#elif defined(__AVX__)
+#define WIRE_STEP 32
+#else
+#define WIRE_STEP 16
+#endif
+typedef uint8_t wire_block __attribute__((vector_size(WIRE_STEP), aligned(1), may_alias));
+
+/* A word that may lie at any multiple of four. */
 typedef uint64_t wire_word __attribute__((aligned(4), may_alias));
 
 struct wire_desc {
