@@ -102,15 +102,10 @@ ethdev_set_mtu(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 {
 	int ret = ep->port.mtu == 0 ? 0 : rte_eth_dev_set_mtu(ep->dev_id, ep->port.mtu);
 
-	rte_eth_dev_get_mtu(ep->dev_id, &ep->mtu);
-	if (ret == -EINVAL && ep->driver->kernel_limits) {
+	if (ret == -EINVAL && ep->driver->kernel_limits)
 		ret = set_kernel_mtu(ep);
-		ep->mtu = ret == 0 ? ep->port.mtu : ep->mtu;
-	}
-	if (ret == -ENOTSUP) { /* nothing there to be told: the limit is our own */
-		ep->mtu = ep->port.mtu;
+	if (ret == -ENOTSUP) /* nothing there to be told: the limit is our own */
 		ret = 0;
-	}
 	if (ret != 0)
 		snprintf(err, PORT_ERROR_MAX, "the device refuses mtu = %u: %s", ep->port.mtu,
 			rte_strerror(-ret));
@@ -136,6 +131,9 @@ ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 {
 	uint32_t room = ethdev_room(ep), rx_room = ethdev_rx_room(ep);
 
+	ep->mtu = ep->port.mtu;
+	if (ep->mtu == 0)
+		rte_eth_dev_get_mtu(ep->dev_id, &ep->mtu);
 	ep->rx_frame_max = ep->mtu + ETHDEV_RX_OVERHEAD;
 	ep->tx_frame_max = ep->mtu + RTE_ETHER_HDR_LEN;
 	learn_segs(ep, &info->tx_desc_lim, conf);

@@ -309,11 +309,14 @@ uint64_t ethdev_rx_own_bytes(const char *devargs, uint32_t n);
 /* Helper: 0, or a negative errno with err in words. */
 int ethdev_rx_own_create(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 void ethdev_rx_own_free(struct ethdev_port *ep);
-/* Of a device that is configured: what `mtu` in the config says. */
-int ethdev_set_mtu(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
-/* Then: what the transmit and receive paths must know of it. */
+/*
+ * Of a device that is configured: what the transmit and receive paths must know of it, if it gets
+ * the MTU that the config says. -EINVAL with err in words if it cannot do that.
+ */
 int ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 	const struct rte_eth_conf *conf, char err[PORT_ERROR_MAX]);
+/* Then: tell the device, and the kernel whose interface it is. */
+int ethdev_set_mtu(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 
 /* Frames of which some need an offload or are too long for the wire: make them fit, and send. */
 uint16_t ethdev_tx_fit_slow(

@@ -107,9 +107,10 @@ ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	}
 	ret = choose_descriptors(ep, err);
 	if (ret == 0)
-		ret = ethdev_set_mtu(ep, err);
-	if (ret == 0)
 		ret = ethdev_learn_limits(ep, &info, &conf, err);
+	/* Others see that: after all that the config may be refused for. */
+	if (ret == 0)
+		ret = ethdev_set_mtu(ep, err);
 	if (ret == 0)
 		ret = setup_queues(ep, &info, &conf, err);
 	return ret;

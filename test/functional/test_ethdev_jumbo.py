@@ -100,3 +100,13 @@ def test_slots_that_no_buffer_holds_are_refused_in_words(switch, namespaces):
                        "framesz=131072,framecnt=4"}, "a": {}})
     assert wait_until(lambda: "need buffers of 131072 bytes, 65407 at most" in
                       sw.port("p")["last_error"]), sw.log
+
+
+def test_what_is_refused_leaves_the_interfaces_mtu_alone(switch, namespaces):
+    host, ns, _ = namespaces
+    veth(host, ns, "vs0", "10.9.0.1/24")
+    sw = switch({"p": {"type": "ethdev", "device": "net_af_packet0,iface=vs0", "mtu": 8000},
+                 "a": {}})
+    assert wait_until(lambda: "framesz=2048 is too small for an MTU of 8000" in
+                      sw.port("p")["last_error"]), sw.log
+    assert f" mtu {MTU} " in host.ip("link show vs0")
