@@ -69,22 +69,40 @@ all_single(struct rte_mbuf **pkts, uint16_t n)
 	return others == 0;
 }
 
-/* A snapshot and its loan, and nothing else. false: it is something else. */
+/* x is the loan behind the snapshot m, which nobody else has: take them apart. false: it is not. */
 static __rte_always_inline bool
-free_lent(struct rte_mbuf *m, struct batch *first, struct batch *rest)
+part_lent(struct rte_mbuf *m, struct rte_mbuf *x, struct loan_run *run)
 {
-	struct rte_mbuf *x;
-
-	if (unlikely(!is_private(m, 2)))
-		return false;
-	x = m->next;
-	if (unlikely(rte_mbuf_refcnt_read(x) != 1 || !loan_give_back(x)))
+	if (unlikely(!loan_give_back(run, x)))
 		return false;
 	m->next = NULL;
 	m->nb_segs = 1;
-	batch_add(first, m);
-	batch_add(rest, x);
 	return true;
+}
+
+/* Snapshots and loans, of one pool each, from the first on. Returns how many there were. */
+static __rte_always_inline uint16_t
+free_lent(struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rte_mempool *first = pkts[0]->pool, *rest = pkts[0]->next->pool;
+	struct loan_run run = { NULL, 0 };
+	struct rte_mbuf *loans[BASE_BURST];
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		if (unlikely(!is_private(m, 2) || m->pool != first))
+			break;
+		loans[i] = m->next;
+		if (unlikely(loans[i]->pool != rest || !part_lent(m, loans[i], &run)))
+			break;
+	}
+	loan_run_mark(&run);
+	if (likely(i > 0)) {
+		rte_mempool_put_bulk(first, (void *const *)pkts, i);
+		rte_mempool_put_bulk(rest, (void *const *)loans, i);
+	}
+	return i;
 }
 
 static void
@@ -102,10 +120,34 @@ free_any(struct rte_mbuf *m, struct batch *first, struct batch *rest)
 	}
 }
 
+/* Frames of all kinds. */
+static __rte_noinline void
+free_mixed(struct rte_mbuf **pkts, uint16_t n)
+{
+	struct batch first = { .n = 0 }, rest = { .n = 0 };
+	struct loan_run run = { NULL, 0 };
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i], *x;
+
+		if (is_private(m, 1)) {
+			batch_add(&first, m);
+		} else if (is_private(m, 2) && part_lent(m, x = m->next, &run)) {
+			batch_add(&first, m);
+			batch_add(&rest, x);
+		} else {
+			free_any(m, &first, &rest);
+		}
+	}
+	loan_run_mark(&run);
+	batch_flush(&first);
+	batch_flush(&rest);
+}
+
 void
 mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 {
-	struct batch first, rest;
+	uint16_t i = 0;
 
 	if (unlikely(n == 0))
 		return;
@@ -113,16 +155,8 @@ mbuf_free_burst(struct rte_mbuf **pkts, uint16_t n)
 		rte_mempool_put_bulk(pkts[0]->pool, (void *const *)pkts, n);
 		return;
 	}
-	first.pool = rest.pool = NULL;
-	first.n = rest.n = 0;
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-
-		if (is_private(m, 1))
-			batch_add(&first, m);
-		else if (unlikely(!free_lent(m, &first, &rest)))
-			free_any(m, &first, &rest);
-	}
-	batch_flush(&first);
-	batch_flush(&rest);
+	if (likely(pkts[0]->nb_segs == 2))
+		i = free_lent(pkts, n);
+	if (unlikely(i < n))
+		free_mixed(pkts + i, n - i);
 }

@@ -69,7 +69,7 @@ pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, ui
 
 	cursor_read(&c, NULL, VIRTQ_SNAPSHOT);
 	uint32_t n_ext = n_segs - (uint32_t)(c.seg - segs);
-	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !loan_fits(q, n_ext) ||
+	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !lending_fits(&p->lending, n_ext) ||
 		     !mbuf_stash_ready(&p->small) ||
 		     rte_mempool_get_bulk(q->pool_loan, (void **)ext, n_ext) < 0))
 		return pull_copy_slow(p, segs, len);
@@ -79,14 +79,17 @@ pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, ui
 	c = (struct cursor){ segs, 0 };
 	cursor_read(&c, pull_room(m), VIRTQ_SNAPSHOT);
 
-	struct loan_slot *slot = loan_take(q, p->view, avail_idx, n_ext);
+	struct loan_slot *slot = lending_take(&p->lending, q, p->view, avail_idx);
+	rte_mbuf_ext_refcnt_set(&slot->shinfo, n_ext);
+	slot->n_more = n_ext - 1;
+	q->n_loan_more += n_ext - 1;
+	p->lending.end -= n_ext - 1;
 	struct rte_mbuf *last = m;
 	for (uint32_t i = 0; i < n_ext; i++) {
 		pull_attach(p, slot, ext[i], c.seg->data + c.off, c.seg->len - c.off);
 		last = last->next = ext[i];
 		c = (struct cursor){ c.seg + 1, 0 };
 	}
-	p->n_loaned++;
 	return m;
 }
 
@@ -117,7 +120,7 @@ pull_checked(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, ui
 	uint32_t len, uint16_t avail_idx)
 {
 	const struct virtq *q = p->q;
-	uint32_t n_loaned = p->n_loaned;
+	const uint32_t n_lent = p->lending.next;
 	enum stats_drop reason = STATS_DROP_BAD_OFFLOAD;
 	struct rte_mbuf *m = NULL;
 	struct offload o;
@@ -137,7 +140,7 @@ pull_checked(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, ui
 	}
 	stats_drop(q->stats, reason, 1);
 	rte_pktmbuf_free(m);
-	p->n_loaned = n_loaned;
+	p->n_unlent += p->lending.next - n_lent;
 	return NULL;
 }
 

@@ -16,7 +16,8 @@ struct pull {
 	struct virtq_view *view;
 	uint64_t rearm;	   /* q's, at hand */
 	uint32_t copy_max; /* and this */
-	uint32_t n_loaned;
+	uint32_t n_unlent; /* frames lent, but dropped */
+	struct lending lending;
 	uint64_t bytes;
 	struct mbuf_stash small, loan;
 };
@@ -46,8 +47,9 @@ pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n,
 	p->view = view;
 	p->rearm = q->rearm;
 	p->copy_max = q->copy_max;
-	p->n_loaned = 0;
+	p->n_unlent = 0;
 	p->bytes = 0;
+	lending_start(&p->lending, q);
 	mbuf_stash_fill(&p->small, q->pool_small, n);
 	mbuf_stash_fill(&p->loan, q->pool_loan, n_long);
 }
@@ -56,11 +58,12 @@ static __rte_always_inline void
 pull_end(struct pull *p, uint32_t n_out)
 {
 	struct stats_worker *stats = stats_self(p->q->stats);
+	uint32_t n_lent = lending_end(&p->lending, p->q, p->view) - p->n_unlent;
 
 	mbuf_stash_return(&p->small);
 	mbuf_stash_return(&p->loan);
-	stats->rx_copied += n_out - p->n_loaned;
-	stats->rx_loaned += p->n_loaned;
+	stats->rx_copied += n_out - n_lent;
+	stats->rx_loaned += n_lent;
 	p->q->queue->frames += n_out;
 	p->q->queue->bytes += p->bytes;
 }
@@ -107,10 +110,9 @@ pull_attach(const struct pull *p, struct loan_slot *slot, struct rte_mbuf *x, ui
 static __rte_always_inline struct rte_mbuf *
 pull_loan(struct pull *p, uint8_t *data, uint32_t len, uint16_t avail_idx)
 {
-	struct virtq *q = p->q;
 	struct rte_mbuf *m, *x;
 
-	if (unlikely(!loan_fits(q, 1) || !mbuf_stash_ready(&p->small) ||
+	if (unlikely(!lending_fits(&p->lending, 1) || !mbuf_stash_ready(&p->small) ||
 		     !mbuf_stash_ready(&p->loan)))
 		return pull_copy_slow(p, &(struct chain_seg){ data, len }, len);
 	m = mbuf_stash_take(&p->small);
@@ -118,9 +120,8 @@ pull_loan(struct pull *p, uint8_t *data, uint32_t len, uint16_t avail_idx)
 	guest_read(pull_room(m), data, VIRTQ_SNAPSHOT);
 	mbuf_init(m, p->rearm + MBUF_REARM_ONE_SEG, 0, len, VIRTQ_SNAPSHOT);
 	m->next = x;
-	pull_attach(p, loan_take(q, p->view, avail_idx, 1), x, data + VIRTQ_SNAPSHOT,
-		len - VIRTQ_SNAPSHOT);
-	p->n_loaned++;
+	pull_attach(p, lending_take(&p->lending, p->q, p->view, avail_idx), x,
+		data + VIRTQ_SNAPSHOT, len - VIRTQ_SNAPSHOT);
 	return m;
 }
 

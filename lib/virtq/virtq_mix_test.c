@@ -122,14 +122,15 @@ static void
 free_some(struct mix *x, uint32_t n)
 {
 	struct rte_mbuf *batch[BASE_BURST];
+	const bool in_order = rte_rand_max(2);
 	uint16_t n_batch = 0;
 
 	for (; n > 0 && x->n_held > 0; n--) {
-		uint32_t i = rte_rand_max(x->n_held);
+		uint32_t i = in_order ? 0 : rte_rand_max(x->n_held);
 		struct rte_mbuf *m = x->held[i].m, *clone;
 		/* Unchanged, though it was here for a while. */
 		unit_assert_frame(m, x->held[i].offer.len, x->held[i].offer.seed);
-		switch (rte_rand_max(4)) {
+		switch (in_order ? 2 : rte_rand_max(4)) {
 		case 0:
 			rte_pktmbuf_free(m);
 			break;
@@ -144,7 +145,7 @@ free_some(struct mix *x, uint32_t n)
 		default:
 			batch[n_batch++] = m;
 		}
-		x->held[i] = x->held[--x->n_held];
+		memmove(&x->held[i], &x->held[i + 1], (--x->n_held - i) * sizeof(x->held[0]));
 		if (n_batch == BASE_BURST) {
 			mbuf_free_burst(batch, n_batch);
 			n_batch = 0;

@@ -52,9 +52,9 @@ struct virtq_view {
 /* A frame on loan. One line, because another worker writes it. */
 struct loan_slot {
 	struct rte_mbuf_ext_shared_info shinfo; /* refcnt: mbufs attached */
-	uint32_t done;				/* last freer: 1 with release */
+	uint32_t n_done;			/* last freer, with release: loans from here on */
 	uint16_t avail_idx;			/* owner: where in the ring, as next_avail */
-	uint16_t n_mbufs;			/* owner: what counts against loan_cap */
+	uint16_t n_more;			/* owner: mbufs beyond the first, while on loan */
 	struct virtq_view *view;		/* owner */
 } BASE_CACHE_ALIGNED;
 static_assert(sizeof(struct loan_slot) == RTE_CACHE_LINE_SIZE, "one line per loan");
@@ -123,7 +123,8 @@ struct virtq {
 	uint32_t hint;	   /* gmem_range */
 	uint32_t loan_head, loan_tail; /* loans out: [tail, head) */
 	uint32_t loan_base;	       /* the loan that has, or had, the first slot */
-	uint32_t n_loan_mbufs;
+	uint32_t n_loan_more;	       /* their mbufs beyond one each */
+	struct virtq_view *loan_view;  /* that all of them are of, if there are any; or NULL */
 	enum virtq_dir dir;
 	bool kicks;	   /* the guest was asked to kick, */
 	uint16_t kicks_at; /* when this was next_avail: with EVENT_IDX it does so only there */
