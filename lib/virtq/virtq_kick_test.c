@@ -10,21 +10,6 @@
 static const uint64_t variants[] = { F_VERSION_1, F_VERSION_1 | F_EVENT_IDX,
 	F_VERSION_1 | F_EVENT_IDX | F_IN_ORDER };
 
-/* The driver made n chains of one descriptor available: does it kick (2.7.13.4.1, 2.8.21.3.1)? */
-static bool
-kicks(const struct unit *u, uint16_t n)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (unit_packed)
-		return (__atomic_load_n(&u->device->flags, __ATOMIC_RELAXED) &
-			       PACKED_EVENT_F_MASK) != PACKED_EVENT_F_DISABLE;
-	if (!(u->params.features & F_EVENT_IDX))
-		return !(__atomic_load_n(&u->used->flags, __ATOMIC_RELAXED) &
-			 SPLIT_USED_F_NO_NOTIFY);
-	uint16_t event = __atomic_load_n((uint16_t *)&u->used->ring[2 * u->size], __ATOMIC_RELAXED);
-	return (uint16_t)(u->avail->idx - event - 1) < n;
-}
-
 static bool
 send_kicks(struct unit *u, uint16_t n)
 {
@@ -32,7 +17,7 @@ send_kicks(struct unit *u, uint16_t n)
 		u->brk = BUF_GPA;
 		unit_send(u, i, 60, i);
 	}
-	return kicks(u, n);
+	return unit_kicks(u, n);
 }
 
 static void
@@ -156,7 +141,7 @@ send_all(void *arg)
 	for (uint32_t i = 0; i < s->n_frames; i++) {
 		/* The ring has more entries than the sender is ahead: see below. */
 		unit_offer(&s->u, i % RING);
-		if (kicks(&s->u, 1)) {
+		if (unit_kicks(&s->u, 1)) {
 			s->n_kicks++;
 			assert_int_equal(eventfd_write(s->kick_fd, 1), 0);
 		}

@@ -255,4 +255,19 @@ unit_pull(struct unit *u, uint16_t n)
 	return virtq_pull_burst(u->q, u->pkts, n);
 }
 
+/* The driver made n chains of one descriptor available: does it kick (2.7.13.4.1, 2.8.21.3.1)? */
+static inline bool
+unit_kicks(const struct unit *u, uint16_t n)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (unit_packed)
+		return (__atomic_load_n(&u->device->flags, __ATOMIC_RELAXED) &
+			       PACKED_EVENT_F_MASK) != PACKED_EVENT_F_DISABLE;
+	if (!(u->params.features & F_EVENT_IDX))
+		return !(__atomic_load_n(&u->used->flags, __ATOMIC_RELAXED) &
+			 SPLIT_USED_F_NO_NOTIFY);
+	uint16_t event = __atomic_load_n((uint16_t *)&u->used->ring[2 * u->size], __ATOMIC_RELAXED);
+	return (uint16_t)(u->avail->idx - event - 1) < n;
+}
+
 #endif
