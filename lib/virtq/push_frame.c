@@ -1,13 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "push_frame.h"
+#include "virtq.h"
 
-void
-push_rest(uint8_t *dst, const struct rte_mbuf *m)
+/* Any number of segments. */
+static __rte_noinline void
+push_chain_slow(uint8_t *dst, const struct rte_mbuf *m)
 {
-	while ((m = m->next) != NULL) {
+	for (; m != NULL; m = m->next) {
 		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
 		dst += m->data_len;
 	}
+}
+
+void
+push_chain(uint8_t *dst, const struct rte_mbuf *m)
+{
+	if (unlikely(m->nb_segs != 2 || m->data_len != VIRTQ_SNAPSHOT)) {
+		push_chain_slow(dst, m);
+		return;
+	}
+	/* A frame on loan, as it came. */
+	guest_write(dst, rte_pktmbuf_mtod(m, const void *), VIRTQ_SNAPSHOT);
+	m = m->next;
+	guest_write(dst + VIRTQ_SNAPSHOT, rte_pktmbuf_mtod(m, const void *), m->data_len);
 }
 
 void

@@ -8,17 +8,18 @@
 #include "chain.h"
 #include "nethdr.h"
 
-/* The segments behind m's first one; dst: where they go. */
-void push_rest(uint8_t *dst, const struct rte_mbuf *m);
+/* A chain of more than one segment into one buffer that is long enough. */
+void push_chain(uint8_t *dst, const struct rte_mbuf *m);
 
-/* An mbuf chain into one buffer that is long enough. */
+/* An mbuf or chain into one buffer that is long enough. */
 static __rte_always_inline void
 push_copy(uint8_t *dst, const struct rte_mbuf *m)
 {
-	guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	/* m->next is in the second cache line, which a single segment leaves cold. */
-	if (m->nb_segs > 1)
-		push_rest(dst + m->data_len, m);
+	if (m->nb_segs == 1)
+		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	else
+		push_chain(dst, m);
 }
 
 /* Header and frame into one buffer that is long enough. */
