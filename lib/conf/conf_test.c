@@ -194,7 +194,7 @@ more_ports_than_the_switch_has_are_refused(void **state)
 
 	for (int i = 0; i <= BASE_PORTS_MAX; i++) {
 		len_max = len;
-		len += sprintf(text + len, "[port p%d]\ntype = red\nsocket = %d\n", i, i);
+		len = append(text, sizeof(text), "[port p%d]\ntype = red\nsocket = %d\n", i, i);
 	}
 	refused(text, "[port p256]: more than 256 ports");
 	text[len_max] = '\0';

@@ -69,6 +69,19 @@ refused(const char *text, const char *message)
 	refused_n(text, strlen(text), message);
 }
 
+/* What follows the text in a buffer of so many bytes; returns the length of the whole. */
+static inline size_t __rte_format_printf(3, 4) append(char *text, size_t size, const char *fmt, ...)
+{
+	size_t len = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	len += vsnprintf(text + len, size - len, fmt, ap);
+	va_end(ap);
+	assert_true(len < size);
+	return len;
+}
+
 /* before, then n times c, then after; until the next call. */
 static inline char *
 repeat(const char *before, char c, size_t n, const char *after)

@@ -103,12 +103,11 @@ mac_lists_hold_unicast_addresses_only(void **state)
 static void
 a_list_as_long_as_a_value_can_be_is_read_whole(void **state)
 {
-	char text[512];
+	char text[512] = "[port a]\ntype = red\nsocket = s\nstatic-mac = ";
 	uint8_t macs[16][6];
-	int len = sprintf(text, "[port a]\ntype = red\nsocket = s\nstatic-mac = ");
 
 	for (int i = 0; i < 14; i++)
-		len += sprintf(text + len, "%s52:54:00:00:00:%02x", i > 0 ? "," : "", i);
+		append(text, sizeof(text), "%s52:54:00:00:00:%02x", i > 0 ? "," : "", i);
 	struct conf *conf = parse(text);
 	assert_int_equal(conf_macs(conf_port(conf, 0), "static-mac", macs, 16), 14);
 	assert_int_equal(macs[13][5], 13);
