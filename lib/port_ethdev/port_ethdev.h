@@ -2,8 +2,9 @@
 /*
  * port_ethdev: any DPDK ethdev as a port, named by PCI address or devargs
  * (net_tap0,iface=tap0). The port looks for its device from start to stop: a device that is not
- * there, or no good, is said once in words, and opened when it is there. One that goes is closed,
- * and looked for again; one that asks for a reset is reset. Meanwhile the port is down.
+ * there, or no good, is said once in words, and each hour, and opened when it is there and good.
+ * One that does not go with the config is left alone until it looks different. One that goes is
+ * closed, and looked for again; one that asks for a reset is reset. Meanwhile the port is down.
  *
  * Lending: a driver that has read a frame with the CPU when transmit returns (an allowlist in
  * port_ethdev_driver.c) may be given segments that lie in guest memory. So may a device for which

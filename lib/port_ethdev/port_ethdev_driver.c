@@ -52,7 +52,7 @@ af_packet_check(const char *devargs, uint16_t mtu, char err[PORT_ERROR_MAX])
 		return 0;
 	snprintf(err, PORT_ERROR_MAX, "framesz=%lu is too small for an MTU of %u: %lu are needed",
 		size, mtu, need);
-	return -EINVAL;
+	return ETHDEV_UNFIT;
 }
 
 /*

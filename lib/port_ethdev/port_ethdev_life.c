@@ -11,20 +11,14 @@
  *
  * *: calls that may block run on the helper thread. From RUNNING workers leave first: `running` is
  * cleared, their queues are taken from them, and the helper begins when a grace period has passed.
- * ABSENT looks each second for what can be seen from outside; a device that is seen and cannot be
- * opened is tried again after 1 s, 2 s, up to 32 s, and at once when it looks different. What no
- * driver here has a name for is looked for once.
+ * What happens while it is ABSENT is in port_ethdev_seek.c.
  */
-#include <string.h>
-
-#include <event2/event.h>
 #include <rte_errno.h>
 
-#include "port_ethdev_priv.h"
+#include "port_ethdev_life.h"
 #include "quiesce.h"
 
 #define SETTLED_TICKS (5 * ETHDEV_SECOND)
-#define BACKOFF_MAX   (32 * ETHDEV_SECOND)
 
 const char *
 ethdev_life_name(enum ethdev_state state)
@@ -42,27 +36,13 @@ ethdev_life_name(enum ethdev_state state)
 	return names[state];
 }
 
-static void
-submit(struct ethdev_port *ep, void (*run)(struct helper_job *), void (*done)(struct helper_job *))
+void
+ethdev_life_submit(
+	struct ethdev_port *ep, void (*run)(struct helper_job *), void (*done)(struct helper_job *))
 {
 	ep->job.run = run;
 	ep->job.done = done;
 	helper_submit(&ep->job);
-}
-
-/* The device that was looked for is not there, or no good: once in each set of words. */
-static void
-say(struct ethdev_port *ep, const char *err)
-{
-	if (strcmp(ep->port.last_error, err) != 0)
-		port_error(&ep->port, "%s", err);
-}
-
-static void
-become_absent(struct ethdev_port *ep)
-{
-	ep->state = ep->wanted ? ETHDEV_ABSENT : ETHDEV_STOPPED;
-	ep->wait_ticks = ETHDEV_SECOND;
 }
 
 /* -- to close it: stop, unmap, close */
@@ -82,7 +62,7 @@ run_close(struct helper_job *job)
 static void
 closed(struct helper_job *job)
 {
-	become_absent(ethdev_of_job(job));
+	ethdev_seek(ethdev_of_job(job));
 }
 
 static void
@@ -91,7 +71,7 @@ stopped(struct helper_job *job)
 	struct ethdev_port *ep = ethdev_of_job(job);
 
 	ethdev_lend_end(ep);
-	submit(ep, run_close, closed);
+	ethdev_life_submit(ep, run_close, closed);
 }
 
 /* No worker is in it. */
@@ -100,7 +80,7 @@ close_device(struct ethdev_port *ep)
 {
 	ep->state = ETHDEV_CLOSING;
 	ethdev_link_set(ep, false);
-	submit(ep, run_stop, stopped);
+	ethdev_life_submit(ep, run_stop, stopped);
 }
 
 /* -- workers come and go */
@@ -141,11 +121,11 @@ on_left(void *arg)
 	struct ethdev_port *ep = arg;
 
 	if (ep->state == ETHDEV_RESTARTING)
-		submit(ep, run_restart, restarted);
+		ethdev_life_submit(ep, run_restart, restarted);
 	else if (ep->state == ETHDEV_RESETTING)
-		submit(ep, run_reset, was_reset);
+		ethdev_life_submit(ep, run_reset, was_reset);
 	else
-		submit(ep, run_stop, stopped);
+		ethdev_life_submit(ep, run_stop, stopped);
 	/* Once more, for what was learned from frames that were on their way. */
 	if (ep->state != ETHDEV_RESTARTING)
 		port_went_down(&ep->port);
@@ -201,7 +181,7 @@ go_on(struct ethdev_port *ep)
 {
 	ethdev_holds_stopped(ep);
 	if (ep->job_rc < 0)
-		say(ep, ep->job_err);
+		ethdev_seek_say(ep, ep->job_err);
 	if (ep->job_rc < 0 || !ep->wanted)
 		close_device(ep);
 	else
@@ -234,69 +214,24 @@ ethdev_life_restart(struct ethdev_port *ep)
 	leave(ep, ETHDEV_RESTARTING);
 }
 
-/* -- to open it */
+/* -- it was opened */
 
-static void
-run_open(struct helper_job *job)
+void
+ethdev_life_opened(struct ethdev_port *ep)
 {
-	struct ethdev_port *ep = ethdev_of_job(job);
-
-	ep->job_rc = ethdev_open(ep, ep->job_err);
-}
-
-static void
-opened(struct helper_job *job)
-{
-	struct ethdev_port *ep = ethdev_of_job(job);
-	struct port *port = &ep->port;
-
-	ep->tried = true;
-	if (ep->job_rc < 0) {
-		become_absent(ep);
-		ep->wait_ticks = ep->backoff_ticks;
-		ep->backoff_ticks = RTE_MIN(2 * ep->backoff_ticks, BACKOFF_MAX);
-		say(ep, ep->job_err);
-		return;
-	}
 	if (!ep->wanted) {
 		close_device(ep);
 		return;
 	}
 	ep->n_opens++;
-	ep->backoff_ticks = ETHDEV_SECOND;
 	ep->away = false;
-	port->numa_node = rte_eth_dev_socket_id(ep->dev_id);
+	ep->port.numa_node = rte_eth_dev_socket_id(ep->dev_id);
 	ethdev_lend_choose(ep);
-	log_notice("port %s: %s (%s), %u receive and %u transmit queues%s", port->name, ep->device,
-		ep->driver_name, ep->n_rxq, ep->n_txq, ep->txq_shared ? " shared by workers" : "");
+	log_notice("port %s: %s (%s), %u receive and %u transmit queues%s", ep->port.name,
+		ep->device, ep->driver_name, ep->n_rxq, ep->n_txq,
+		ep->txq_shared ? " shared by workers" : "");
 	ethdev_filter_opened(ep);
 	enter(ep);
-}
-
-static void
-look_and_open(struct ethdev_port *ep)
-{
-	struct ethdev_sight sight;
-	char err[PORT_ERROR_MAX];
-
-	bool there = ethdev_look(ep->device, &sight, err);
-	bool changed = memcmp(&sight, &ep->sight, sizeof(sight)) != 0;
-	ep->sight = sight;
-	if (changed)
-		ep->backoff_ticks = ETHDEV_SECOND;
-	if (!there) {
-		ep->tried = true;
-		ep->wait_ticks = ETHDEV_SECOND;
-		say(ep, err);
-		return;
-	}
-	if (!changed && ep->wait_ticks > 0)
-		return;
-	ep->state = ETHDEV_OPENING;
-	ethdev_representor_merge(ep, ep->probe_devargs);
-	__atomic_store_n(&ep->gone, false, __ATOMIC_RELAXED);
-	__atomic_store_n(&ep->needs_reset, false, __ATOMIC_RELAXED);
-	submit(ep, run_open, opened);
 }
 
 /* -- what happens to it */
@@ -359,14 +294,10 @@ ethdev_life_tick(struct ethdev_port *ep)
 {
 	assert_control();
 	ep->n_ticks++;
-	if (ep->state == ETHDEV_RUNNING) {
+	if (ep->state == ETHDEV_RUNNING)
 		watch(ep);
-	} else if (ep->state == ETHDEV_ABSENT && !ep->sight.no_name) {
-		if (ep->wait_ticks > 0)
-			ep->wait_ticks--;
-		if (ep->wait_ticks == 0 || ep->n_ticks % ETHDEV_SECOND == 0)
-			look_and_open(ep);
-	}
+	else if (ep->state == ETHDEV_ABSENT)
+		ethdev_seek_tick(ep);
 }
 
 void
@@ -374,12 +305,7 @@ ethdev_life_begin(struct ethdev_port *ep)
 {
 	assert_control();
 	ep->wanted = true;
-	ep->tried = false;
-	ep->state = ETHDEV_ABSENT;
-	ep->wait_ticks = 0;
-	ep->backoff_ticks = ETHDEV_SECOND;
-	memset(&ep->sight, 0, sizeof(ep->sight));
-	look_and_open(ep);
+	ethdev_seek_begin(ep);
 }
 
 void

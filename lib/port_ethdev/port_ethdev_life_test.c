@@ -141,6 +141,56 @@ a_device_that_cannot_be_opened_is_tried_less_and_less_often_until_it_can(void **
 }
 
 static void
+a_device_that_does_not_go_with_the_config_is_tried_once(void **state)
+{
+	struct ethdev_port *ep;
+
+	/* As the switch's own checks do. */
+	dev.configure_rc = ETHDEV_UNFIT;
+	ep = (struct ethdev_port *)unit_start_mtu("p", FAKE, 0);
+	assert_int_equal(ep->port.ops->ready(&ep->port), -1);
+	assert_int_equal(dev.n_probes, 1);
+	dev.configure_rc = 0;
+	ticks(ep, 100 * ETHDEV_SECOND);
+	assert_int_equal(dev.n_probes, 1);
+	assert_int_equal(ep->state, ETHDEV_ABSENT);
+	/* Something is different about it. */
+	ep->sight.if_index++;
+	ticks(ep, ETHDEV_SECOND);
+	assert_int_equal(dev.n_probes, 2);
+	assert_int_equal(ep->state, ETHDEV_RUNNING);
+	unit_close(&ep->port);
+}
+
+static void
+drivers_log_only_what_is_new(void **state)
+{
+	int level = rte_log_get_level(RTE_LOGTYPE_EAL);
+	struct ethdev_port *ep;
+
+	dev.configure_rc = -EIO;
+	ep = (struct ethdev_port *)unit_start_mtu("p", FAKE, 0);
+	assert_int_equal(dev.probe_level, level);
+	ticks(ep, 20 * ETHDEV_SECOND);
+	assert_int_equal(dev.probe_level, RTE_LOG_CRIT);
+	assert_int_equal(rte_log_get_level(RTE_LOGTYPE_EAL), level);
+
+	/* The cause is another one, and then tried aloud. */
+	dev.configure_rc = -EBUSY;
+	ticks(ep, 64 * ETHDEV_SECOND);
+	assert_int_equal(dev.n_loud, 2);
+	ticks(ep, 64 * ETHDEV_SECOND);
+	assert_int_equal(dev.n_loud, 2);
+	/* Each hour, and when it looks different. */
+	ticks(ep, 3600 * ETHDEV_SECOND);
+	assert_int_equal(dev.n_loud, 3);
+	ep->sight.if_index++;
+	ticks(ep, ETHDEV_SECOND);
+	assert_int_equal(dev.n_loud, 4);
+	unit_close(&ep->port);
+}
+
+static void
 a_driver_without_resets_is_started_again(void **state)
 {
 	struct ethdev_port *ep = (struct ethdev_port *)unit_open("p", FAKE);
@@ -200,6 +250,9 @@ what_is_wrong_is_said_once(void **state)
 	ep->port.log = (struct base_ratelimit){ 0 };
 	ticks(ep, 40 * ETHDEV_SECOND);
 	assert_int_equal(ep->port.log.window_s, 0);
+	/* And now and then. */
+	ticks(ep, 3600 * ETHDEV_SECOND);
+	assert_int_not_equal(ep->port.log.window_s, 0);
 	unit_close(&ep->port);
 }
 
@@ -300,6 +353,8 @@ main(void)
 		cmocka_unit_test(a_device_that_cannot_be_reset_is_opened_anew),
 		cmocka_unit_test(
 			a_device_that_cannot_be_opened_is_tried_less_and_less_often_until_it_can),
+		cmocka_unit_test(a_device_that_does_not_go_with_the_config_is_tried_once),
+		cmocka_unit_test(drivers_log_only_what_is_new),
 		cmocka_unit_test(a_driver_without_resets_is_started_again),
 		cmocka_unit_test(a_vf_is_started_again_when_its_link_came_back),
 		cmocka_unit_test(what_is_wrong_is_said_once),

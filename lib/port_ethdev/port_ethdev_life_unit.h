@@ -13,6 +13,8 @@
 static struct {
 	int configure_rc, reset_rc;
 	unsigned int n_resets, n_closes, n_probes;
+	int probe_level; /* RTE_LOG_*, of EAL, when it was probed */
+	unsigned int n_loud;
 	rte_eth_dev_cb_fn on_removed, on_reset;
 	void *arg;
 	bool link_down;
@@ -24,6 +26,8 @@ int
 rte_dev_probe(const char *devargs)
 {
 	dev.n_probes++;
+	dev.probe_level = rte_log_get_level(RTE_LOGTYPE_EAL);
+	dev.n_loud += dev.probe_level > (int)RTE_LOG_CRIT;
 	return dev.configure_rc != 0 ? dev.configure_rc : FAKE_REAL(rte_dev_probe)(devargs);
 }
 

@@ -58,7 +58,7 @@ ethdev_rx_own_create(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 	if (room > RX_OWN_MAX) {
 		snprintf(err, PORT_ERROR_MAX, "its arguments need buffers of %u bytes, %u at most",
 			room, RX_OWN_MAX);
-		return -EINVAL;
+		return ETHDEV_UNFIT;
 	}
 	snprintf(name, sizeof(name), "rx_%u", ep->port.id);
 	ep->rx_own = rte_pktmbuf_pool_create(
@@ -145,12 +145,12 @@ ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 		snprintf(err, PORT_ERROR_MAX,
 			"mtu = %u: the device receives into one buffer, of %u bytes", ep->mtu,
 			rx_room);
-		return -EINVAL;
+		return ETHDEV_UNFIT;
 	}
 	if (ep->tx_frame_max + RTE_VLAN_HLEN > (uint64_t)ep->max_segs * room) {
 		snprintf(err, PORT_ERROR_MAX, "mtu = %u: the device sends %u buffers of %u bytes",
 			ep->mtu, ep->max_segs, room);
-		return -EINVAL;
+		return ETHDEV_UNFIT;
 	}
 	ep->caps = ethdev_caps(conf->txmode.offloads);
 	return 0;

@@ -168,6 +168,9 @@ struct ethdev_port {
 	struct helper_job job;	 /* of the life */
 	unsigned int n_ticks;
 	unsigned int wait_ticks, backoff_ticks; /* while ABSENT: until the next try */
+	unsigned int said_tick;			/* when last_error was logged */
+	bool unfit;				/* what ethdev_open said; not tried again */
+	bool quiet;				/* drivers need not say again why not */
 	struct ethdev_sight sight;		/* at the last try */
 	unsigned int n_opens, n_restarts, n_resets, n_losses;
 	struct helper_job poll_job;
@@ -244,8 +247,10 @@ const char *ethdev_life_name(enum ethdev_state state);
 
 /*
  * Helper: from devargs to a started device, and its settings; 0, or a negative errno with
- * err in words and no device.
+ * err in words and no device. ETHDEV_UNFIT: config and device do not go together, whenever that is
+ * tried. No driver's own refusal tells as much.
  */
+#define ETHDEV_UNFIT (-EDOM)
 int ethdev_open(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 /* All settings of a device that is stopped, also after a reset. */
 int ethdev_configure(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
@@ -254,6 +259,17 @@ int ethdev_start_device(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 /* Frames that it holds are freed. */
 void ethdev_stop_device(struct ethdev_port *ep);
 void ethdev_close_device(struct ethdev_port *ep);
+
+/*
+ * Helper: all that is not the switch's logs nothing below critical, whatever thread it is of; and
+ * as before.
+ */
+struct ethdev_log_levels {
+	uint32_t n;	     /* types of log lines */
+	uint8_t level[1024]; /* RTE_LOG_* */
+};
+void ethdev_log_hush(struct ethdev_log_levels *old);
+void ethdev_log_restore(const struct ethdev_log_levels *old);
 
 /* Helper: be told by EAL when the device goes or wants a reset. */
 int ethdev_events_register(struct ethdev_port *ep);
@@ -266,7 +282,7 @@ int ethdev_find_tun(const char *interface);
 /* Queues that the config asks for, and memory is planned for; a device may have fewer. */
 uint16_t ethdev_rxq_wanted(const struct conf_section *cs, unsigned int n_workers);
 uint16_t ethdev_txq_wanted(const struct conf_section *cs, unsigned int n_workers);
-/* Set n_rxq, n_txq, txq_shared. -EINVAL with err in words if the device's do not do. */
+/* Set n_rxq, n_txq, txq_shared. A negative errno with err in words if the device's do not do. */
 int ethdev_choose_queues(
 	struct ethdev_port *ep, const struct rte_eth_dev_info *info, char err[PORT_ERROR_MAX]);
 /* Before the device is configured: ask it to spread flows over n_rxq queues. */
@@ -311,7 +327,7 @@ int ethdev_rx_own_create(struct ethdev_port *ep, char err[PORT_ERROR_MAX]);
 void ethdev_rx_own_free(struct ethdev_port *ep);
 /*
  * Of a device that is configured: what the transmit and receive paths must know of it, if it gets
- * the MTU that the config says. -EINVAL with err in words if it cannot do that.
+ * the MTU that the config says. ETHDEV_UNFIT with err in words if it cannot do that.
  */
 int ethdev_learn_limits(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
 	const struct rte_eth_conf *conf, char err[PORT_ERROR_MAX]);

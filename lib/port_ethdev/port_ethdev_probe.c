@@ -218,18 +218,21 @@ find_one(const struct rte_devargs *da, const char *devargs, uint16_t *dev_id,
 
 	if (n == 1)
 		return 0;
-	if (n == 0 && strstr(devargs, "representor=") != NULL)
+	if (n == 0 && strstr(devargs, "representor=") != NULL) {
+		/* Its PF may have more functions another time. */
 		snprintf(err, PORT_ERROR_MAX,
 			"device %.64s has no such representor: its driver made none when the "
 			"device was opened",
 			devargs);
-	else if (n == 0)
+		return -ENODEV;
+	}
+	if (n == 0)
 		snprintf(err, PORT_ERROR_MAX, "device %s is not an Ethernet device", da->name);
 	else
 		snprintf(err, PORT_ERROR_MAX,
 			"device %.64s has %u Ethernet ports: choose one with representor= or mac=",
 			da->name, n);
-	return -EINVAL;
+	return ETHDEV_UNFIT;
 }
 
 static int

@@ -43,7 +43,7 @@ choose_n_rxq(struct ethdev_port *ep, const struct rte_eth_dev_info *info, char e
 			"its arguments make %u receive queues, the switch polls %u: set rx-queues "
 			"= %u",
 			info->max_rx_queues, n, info->max_rx_queues);
-		return -EINVAL;
+		return ETHDEV_UNFIT;
 	}
 	if (ep->driver->paired_queues)
 		n = RTE_MIN(n, info->max_tx_queues);

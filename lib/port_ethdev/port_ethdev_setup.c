@@ -26,7 +26,7 @@ choose_descriptors(struct ethdev_port *ep, char err[PORT_ERROR_MAX])
 		snprintf(err, PORT_ERROR_MAX,
 			"the device needs rx-descriptors = %u, tx-descriptors = %u at least",
 			RTE_MAX(ep->n_rxd, n_rxd), RTE_MAX(ep->n_txd, n_txd));
-		return -EINVAL;
+		return ETHDEV_UNFIT;
 	}
 	return 0;
 }

@@ -97,6 +97,14 @@ def test_a_device_that_comes_later_is_opened_and_was_missed_in_one_line(switch, 
     assert (port["opens"], port["losses"]) == (1, 0)
 
 
+def test_a_driver_that_refuses_again_is_logged_no_more(switch):
+    sw = switch({"p": {"type": "ethdev", "device": "net_null0,nosuch=1"}, "a": {}})
+    assert "driver refused it" in sw.port("p")["last_error"] and "EAL: " in sw.log
+    before = sw.log
+    time.sleep(3.5)  # it is tried after 1 s and 3 s
+    assert sw.log == before
+
+
 @pytest.mark.parametrize("config, interface, back", [
     (PACKET, "vp0", make_veth), (TAP, "vstest0", lambda host: None)], ids=["af_packet", "tap"])
 def test_a_deleted_interface_is_missed_and_its_port_comes_back(switch, host, config, interface,
