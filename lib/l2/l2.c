@@ -212,6 +212,17 @@ find_out(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n, uin
 	return c.n;
 }
 
+/* The port that all n frames go to; FDB_PORT_NONE: there is none. */
+static uint16_t
+same_for_all(const uint16_t *to, uint16_t n)
+{
+	uint16_t others = 0;
+
+	for (uint16_t i = 1; i < n; i++)
+		others |= to[i] ^ to[0];
+	return others == 0 ? to[0] : FDB_PORT_NONE;
+}
+
 /* The general case of pass 3: several destinations, or none. */
 static void
 send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const uint16_t *ids, uint16_t n)
@@ -251,7 +262,7 @@ send_wire(struct port *in, struct port *peer, struct rte_mbuf **pkts, uint16_t n
 void
 l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint16_t to[BASE_BURST];
+	uint16_t to[BASE_BURST], one;
 
 	assert(n > 0 && n <= BASE_BURST);
 	struct port *peer = __atomic_load_n(&in->peer, __ATOMIC_RELAXED);
@@ -259,21 +270,21 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 		send_wire(in, peer, pkts, n);
 		return;
 	}
-	if (unlikely(l2_known_burst(&l2->known, in, pkts, n, to) < n)) {
+	if (unlikely(l2_known_burst(&l2->known, in, pkts, n, to, &one) < n)) {
 		n = find_out(l2, in, pkts, n, to);
 		if (n == 0)
 			return;
+		one = same_for_all(to, n);
 	}
-	/* All to one port, the common case, however many stations it has: nothing to sort. */
-	uint16_t others = 0;
-	for (uint16_t i = 1; i < n; i++)
-		others |= to[i] ^ to[0];
-	if (likely(others == 0)) {
-		struct port *port = port_get(to[0]);
+	/* The common case, however many stations there are: nothing to sort. */
+	if (likely(one != FDB_PORT_NONE)) {
+		struct port *port = port_get(one);
 		if (likely(port != NULL && port != in)) {
 			l2_out(l2, in, port, pkts, n);
 			return;
 		}
+		for (uint16_t i = 0; i < n; i++)
+			to[i] = one;
 	}
 	send_mixed(l2, in, pkts, to, n);
 }

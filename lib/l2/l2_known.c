@@ -21,24 +21,41 @@
  */
 #define SETS_MIN 4096
 
-/* One cache line. */
+#define SET_SHIFT 6 /* one cache line */
+
 struct l2_known_set {
 	/*
-	 * The last four bytes of the source, XOR a number that follows from `head`: whole
-	 * addresses are compared, and different ones hardly ever look alike here.
+	 * The last four bytes of the source, times an odd number, plus one that follows from
+	 * `head`: with that it says all of them, so whole addresses are compared; and different
+	 * ones hardly ever look alike here.
 	 */
 	uint32_t tag[WAYS];
-	uint64_t head[WAYS]; /* the frame's first eight bytes */
+	uint64_t head[WAYS]; /* the frame's first eight bytes, as a number */
 	uint32_t meta[WAYS]; /* from the low bits: port to, port from, stamp (16 bits) */
-};
+} __rte_aligned(1 << SET_SHIFT);
 
-static_assert(sizeof(struct l2_known_set) == RTE_CACHE_LINE_MIN_SIZE, "one line");
+static_assert(sizeof(struct l2_known_set) == 1 << SET_SHIFT, "one line");
 static_assert(BASE_PORTS_MAX <= 256, "a port's id is a byte of meta");
 
+/* A frame's addresses, and where they would be. */
 struct pair {
 	uint64_t head;
 	uint32_t tag;
 	struct l2_known_set *set;
+};
+
+/* Those of a burst. */
+struct pairs {
+	uint64_t head[BASE_BURST];
+	struct l2_known_set *set[BASE_BURST];
+	uint32_t tag[BASE_BURST];
+};
+
+/* What pair_of needs: a copy, which no store to a frame can change. */
+struct place {
+	char *sets;
+	uint64_t multiplier[2];
+	uint32_t shift; /* to an offset into sets, but for its low bits */
 };
 
 /* Where no pair is: no stamp is 0. */
@@ -80,19 +97,28 @@ l2_known_fini(struct l2_known *known)
 	rte_free(known->sets);
 }
 
-/* Where a frame's pair would be; vlan: 0 if it has no tag. */
-static inline struct pair
-pair_of(const struct l2_known *known, const uint8_t *header, uint16_t vlan)
+static inline struct place
+place_of(const struct l2_known *known)
+{
+	return (struct place){ (char *)known->sets, { known->multiplier[0], known->multiplier[1] },
+		known->shift - SET_SHIFT };
+}
+
+/* vlan: 0 if it has no tag. */
+static __rte_always_inline struct pair
+pair_of(const struct place *place, const uint8_t *header, uint16_t vlan)
 {
 	struct pair p;
 	uint32_t tail;
 
 	memcpy(&p.head, header, 8);
 	memcpy(&tail, header + 8, 4);
-	uint64_t x = p.head * known->multiplier[0];
-	uint64_t y = tail * known->multiplier[1];
-	p.tag = tail ^ (uint32_t)(x >> 16);
-	p.set = &known->sets[(x + y) >> known->shift ^ vlan];
+	/* As a number: then its low half, which is all that the tag has of it, varies most. */
+	p.head = rte_be_to_cpu_64(p.head);
+	uint64_t mixed = p.head * place->multiplier[0] + tail * place->multiplier[1];
+	uint64_t at = mixed >> place->shift & ~(sizeof(*p.set) - 1);
+	p.tag = mixed;
+	p.set = (void *)(place->sets + (at ^ (uint64_t)vlan << SET_SHIFT));
 	return p;
 }
 
@@ -139,60 +165,117 @@ forget(struct l2_known *known, uint64_t version)
 	}
 }
 
+/* The burst's i-th frame: its pair, whose line is on its way then. Sets m->vlan_tci. */
+static __rte_always_inline void
+place_pair(const struct place *place, struct rte_mbuf *m, uint16_t untagged, struct pairs *pairs,
+	uint32_t i)
+{
+	const uint8_t *header = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct pair p = { .set = &never };
+	uint16_t vlan, type;
+
+	if (likely(m->data_len >= HEADER_MIN)) {
+		memcpy(&type, header + 12, 2);
+		if (likely(type != RTE_BE16(L2_TPID))) {
+			m->vlan_tci = untagged;
+			p = pair_of(place, header, 0);
+		} else if ((vlan = (header[14] << 8 | header[15]) & L2_VLAN) != 0) {
+			m->vlan_tci = vlan | L2_TAG | L2_TAG_NAMES;
+			p = pair_of(place, header, vlan);
+		}
+	}
+	pairs->head[i] = p.head;
+	pairs->tag[i] = p.tag;
+	pairs->set[i] = p.set;
+	rte_prefetch0(p.set);
+}
+
+/*
+ * Guests send many frames in a row to one station: how many from the first on, which is at least
+ * HEADER_MIN long, have its addresses and type, and its tag if it has one? They have its vlan_tci,
+ * too, then. Only the first ones are compared: a branch that is taken once in a burst costs little
+ * where the next frame's addresses cannot be foretold.
+ */
+static __rte_always_inline uint32_t
+n_alike(struct rte_mbuf *const *pkts, uint32_t n)
+{
+	uint64_t first[2], mask = RTE_BE64(UINT64_C(0xffffffffffff0000));
+	const uint16_t tci = pkts[0]->vlan_tci;
+	uint32_t i;
+
+	memcpy(first, rte_pktmbuf_mtod(pkts[0], const char *), sizeof(first));
+	if (unlikely((tci & L2_TAG) != 0))
+		mask = UINT64_MAX;
+	for (i = 1; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint64_t its[2];
+		if (unlikely(m->data_len < HEADER_MIN))
+			break;
+		memcpy(its, rte_pktmbuf_mtod(m, const char *), sizeof(its));
+		if (its[0] != first[0] || ((its[1] ^ first[1]) & mask) != 0)
+			break;
+		m->vlan_tci = tci;
+	}
+	return i;
+}
+
+/* Meta of the i-th pair; 0: it is not there. */
+static __rte_always_inline uint32_t
+meta_found(const struct pairs *pairs, uint32_t i)
+{
+	const struct l2_known_set *set = pairs->set[i];
+	unsigned int ways = ways_with(set, pairs->tag[i]);
+
+	if (unlikely(ways == 0))
+		return 0;
+	unsigned int way = __builtin_ctz(ways);
+	return likely(set->head[way] == pairs->head[i]) ? set->meta[way] : 0;
+}
+
+/* Some are not known, or go to other ports. The first n_first frames have the same pair. */
+static __rte_noinline uint16_t
+look_at_each(const struct pairs *pairs, uint32_t n_first, uint32_t n, uint32_t want, uint16_t *to)
+{
+	uint16_t n_known = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t port = meta_found(pairs, i < n_first ? 0 : i) ^ want;
+		to[i] = port < BASE_PORTS_MAX ? port : FDB_PORT_NONE;
+		n_known += port < BASE_PORTS_MAX;
+	}
+	return n_known;
+}
+
 uint16_t
 l2_known_burst(struct l2_known *known, const struct port *in, struct rte_mbuf *const *pkts,
-	uint16_t n, uint16_t *to)
+	uint16_t n, uint16_t *to, uint16_t *one)
 {
 	const uint16_t untagged = in->vlans.pvid;
 	const uint64_t version = fdb_version(known->fdb);
-	const struct pair nowhere = { .set = &never };
-	struct pair pairs[BASE_BURST];
-	uint16_t n_known = 0;
+	const struct place place = place_of(known);
+	const uint32_t want = meta_of(known, in->id, 0);
+	struct pairs pairs;
+	uint32_t n_first, i;
 
+	*one = FDB_PORT_NONE;
 	known->may_add = version == known->version;
 	if (unlikely(!known->may_add)) {
 		forget(known, version);
 		memset(to, 0xff, n * sizeof(to[0]));
 		return 0;
 	}
+	place_pair(&place, pkts[0], untagged, &pairs, 0);
+	n_first = pairs.set[0] != &never ? n_alike(pkts, n) : 1;
 	/* All lines are on their way before the first is looked at. */
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		const uint8_t *header = rte_pktmbuf_mtod(m, const uint8_t *);
-		uint16_t vlan = 0, type;
-
-		to[i] = FDB_PORT_NONE;
-		if (unlikely(m->data_len < HEADER_MIN)) {
-			pairs[i] = nowhere;
-			continue;
-		}
-		m->vlan_tci = untagged;
-		memcpy(&type, header + 12, 2);
-		if (unlikely(type == RTE_BE16(L2_TPID))) {
-			vlan = (header[14] << 8 | header[15]) & L2_VLAN;
-			m->vlan_tci = vlan | L2_TAG | L2_TAG_NAMES;
-			if (vlan == 0) {
-				pairs[i] = nowhere;
-				continue;
-			}
-		}
-		pairs[i] = pair_of(known, header, vlan);
-		rte_prefetch0(pairs[i].set);
-	}
-	const uint32_t want = meta_of(known, in->id, 0);
-	for (uint16_t i = 0; i < n; i++) {
-		struct pair p = pairs[i];
-		unsigned int ways = ways_with(p.set, p.tag);
-		if (unlikely(ways == 0))
-			continue;
-		unsigned int way = __builtin_ctz(ways);
-		uint32_t diff = p.set->meta[way] ^ want;
-		if (unlikely(p.set->head[way] != p.head || diff >= BASE_PORTS_MAX))
-			continue;
-		to[i] = diff;
-		n_known++;
-	}
-	return n_known;
+	for (i = n_first; i < n; i++)
+		place_pair(&place, pkts[i], untagged, &pairs, i);
+	const uint32_t meta = meta_found(&pairs, 0);
+	for (i = n_first; i < n && meta_found(&pairs, i) == meta;)
+		i++;
+	if (unlikely(i < n || (meta ^ want) >= BASE_PORTS_MAX))
+		return look_at_each(&pairs, n_first, n, want, to);
+	*one = meta ^ want;
+	return n;
 }
 
 /* The way where the pair is, or the first one that is free, or else any. */
@@ -219,7 +302,8 @@ l2_known_add(struct l2_known *known, const struct port *in, const struct rte_mbu
 	assert(known->may_add);
 	if (m->data_len < HEADER_MIN || priority_tag)
 		return;
-	struct pair p = pair_of(known, rte_pktmbuf_mtod(m, const uint8_t *), vlan);
+	const struct place place = place_of(known);
+	struct pair p = pair_of(&place, rte_pktmbuf_mtod(m, const uint8_t *), vlan);
 	unsigned int way = way_for(known, &p);
 	p.set->tag[way] = p.tag;
 	p.set->head[way] = p.head;

@@ -2,7 +2,8 @@
 /*
  * l2_known: where frames went that had the same addresses, VLAN and port as this one. Most frames
  * of a busy port are like one before, however many stations it has: they cost one cache line
- * here instead of two searches in the table and a look at two of its entries.
+ * here instead of two searches in the table and a look at two of its entries; and nothing but a
+ * compare if all frames of their burst before them were like this.
  *
  * What is known holds for one version of the table (fdb_version): any change of where a station is
  * makes the worker forget all, as does the clock once a second, so that sources stay seen. In a
@@ -29,7 +30,7 @@ struct l2_known_set;
 struct l2_known {
 	const struct fdb *fdb;
 	struct l2_known_set *sets;
-	uint64_t multiplier[2]; /* random and odd */
+	uint64_t multiplier[2]; /* random; and odd, on which exactness depends */
 	uint32_t shift;
 	uint16_t stamp;	  /* of what was added for `version`; never 0 */
 	bool may_add;	  /* in this burst */
@@ -44,12 +45,13 @@ void l2_known_fini(struct l2_known *known);
 size_t l2_known_bytes(uint32_t table_size); /* pure */
 
 /*
- * Ports of n frames (1 .. BASE_BURST) from `in` into to[]; FDB_PORT_NONE: find out. Sets
- * m->vlan_tci of those that it knows, as l2_priv.h says; that of others is undefined. Returns how
- * many it knows.
+ * Where n frames (1 .. BASE_BURST) from `in` go. Returns how many are known. If all are, and go to
+ * one port, *one is that port. Else it is FDB_PORT_NONE, and to[] says of each; there
+ * FDB_PORT_NONE means: find out. Sets m->vlan_tci of those that it knows, as l2_priv.h says; that
+ * of others is undefined.
  */
 uint16_t l2_known_burst(struct l2_known *known, const struct port *in, struct rte_mbuf *const *pkts,
-	uint16_t n, uint16_t *to);
+	uint16_t n, uint16_t *to, uint16_t *one);
 
 /*
  * A frame of this burst: its source is learned at `in`, its destination, which is no group, is at

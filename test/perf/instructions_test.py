@@ -28,10 +28,11 @@ def test_a_frame_costs_as_many_instructions_as_recorded(request, case):
     assert abs(now / recorded - 1) <= 0.05, f"{now:.0f} instead of {recorded}"
 
 
-def test_a_frame_costs_no_more_where_many_stations_speak(request):
+def test_a_frame_costs_little_more_where_many_stations_speak(request):
+    """Than where all of a burst are of one pair, of which only the first is looked up."""
     build = request.config.getoption("--build")
     one, many = (count(build, case) for case in ("split, 64 bytes", stages.MANY))
-    assert many <= one * 1.03, f"{many:.0f} instead of {one:.0f}"
+    assert many <= one + 32, f"{many:.0f} instead of {one:.0f}"
 
 
 if __name__ == "__main__":
