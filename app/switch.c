@@ -284,6 +284,7 @@ run_ports(const struct settings *s, struct event_base *base)
 		.socket_dir = conf_string(conf_switch(s->conf), "socket-dir"),
 		.n_workers = s->n_workers,
 		.sleeps = s->idle == WORKER_ADAPTIVE,
+		.tails = true,
 		.pools = pools,
 	};
 	int rc = make_socket_dir(env.socket_dir);

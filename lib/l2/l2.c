@@ -223,15 +223,44 @@ same_for_all(const uint16_t *to, uint16_t n)
 	return others == 0 ? to[0] : FDB_PORT_NONE;
 }
 
+/* The frames of a burst outlive it. Returns how many are left, at the front of pkts. */
+static uint16_t
+keep(struct port *in, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t n_left = 0;
+
+	in->ops->keep(in, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		if (likely(pkts[i] != NULL))
+			pkts[n_left++] = pkts[i];
+	return n_left;
+}
+
+/* Is one of n frames flooded, or for a port that takes no tails? */
+static bool
+are_to_keep(const uint16_t *ids, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const struct port *port = port_get(ids[i]);
+		if (port == NULL || !port->ops->tx_tails)
+			return true;
+	}
+	return false;
+}
+
 /* The general case of pass 3: several destinations, or none. */
 static void
-send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const uint16_t *ids, uint16_t n)
+send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t *ids, uint16_t n)
 {
 	struct port *to[BASE_BURST];
 	uint16_t n_left = 0;
 
+	if (in->ops->keep != NULL && are_to_keep(ids, n))
+		in->ops->keep(in, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct port *port = port_get(ids[i]); /* NULL: unknown, or the port is gone */
+		if (unlikely(pkts[i] == NULL))
+			continue;
 		if (unlikely(port == in)) {
 			l2_drop(in, STATS_DROP_HAIRPIN, &pkts[i], 1);
 			continue;
@@ -249,6 +278,8 @@ send_wire(struct port *in, struct port *peer, struct rte_mbuf **pkts, uint16_t n
 {
 	uint16_t n_kept = 0;
 
+	if (in->ops->keep != NULL && !peer->ops->tx_tails)
+		n = keep(in, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		if (likely(pkts[i]->data_len >= RTE_ETHER_HDR_LEN))
 			pkts[n_kept++] = pkts[i];
@@ -280,6 +311,9 @@ l2_burst(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t n)
 	if (likely(one != FDB_PORT_NONE)) {
 		struct port *port = port_get(one);
 		if (likely(port != NULL && port != in)) {
+			if (in->ops->keep != NULL && !port->ops->tx_tails &&
+				(n = keep(in, pkts, n)) == 0)
+				return;
 			l2_out(l2, in, port, pkts, n);
 			return;
 		}

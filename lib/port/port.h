@@ -67,6 +67,7 @@ struct port_env {
 	unsigned int n_workers;
 	struct port_pools pools;
 	bool sleeps; /* workers sleep when nothing comes: rx_sleep will be called */
+	bool tails;  /* frames may have tails: who gets them from rx_burst calls `keep` */
 };
 
 /* For telemetry; see port_ops.queue_status. */
@@ -120,6 +121,13 @@ struct port_ops {
 	/* Each frame's first segment holds its Ethernet header, or the whole of a shorter frame. */
 	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 	/*
+	 * The frames of the worker's last rx_burst, n of them in their order, are to outlive it:
+	 * those with tails (tail.h) become frames without. Called before one of them is shared
+	 * or given to a port without tx_tails. pkts[i] is NULL if it was lost, and counted.
+	 * NULL: the kind's frames have no tails.
+	 */
+	void (*keep)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+	/*
 	 * The worker that polls a queue is about to sleep: for how many microseconds at the most?
 	 * PORT_SLEEP_NOT: this call asked for wake-ups by port.rx_fd, or had to ask again;
 	 * rx_burst is to look once more, for what came before that was seen. Any other
@@ -138,6 +146,7 @@ struct port_ops {
 	 * its segments have a reference count above 1, and the port must not write into them.
 	 */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **pkts, uint16_t n);
+	bool tx_tails; /* tx_burst takes frames with tails: it copies */
 
 	/*
 	 * Control, within a tick of a change, while port.wants_stations: the stations on other

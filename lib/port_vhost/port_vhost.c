@@ -251,7 +251,9 @@ const struct port_ops port_vhost_ops = {
 	.rx_burst = pv_rx_burst,
 	.rx_sleep = pv_rx_sleep,
 	.rx_wake = pv_rx_wake,
+	.keep = pv_keep,
 	.tx_burst = pv_tx_burst,
+	.tx_tails = true,
 	.status = pv_status,
 	.queue_status = pv_queue_status,
 };

@@ -2,6 +2,9 @@
 #include "pv_flow.h"
 #include "pv_priv.h"
 
+/* This worker's last burst was of this queue. */
+static __thread struct virtq *pulled;
+
 uint16_t
 pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -11,9 +14,16 @@ pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t 
 
 	if (unlikely(q == NULL))
 		return 0;
+	pulled = q;
 	if (unlikely(__atomic_load_n(&pv->announced, __ATOMIC_RELAXED) != NULL))
 		n_announced = pv_announced_slow(pv, queue, pkts);
 	return n_announced + virtq_pull_burst(q, pkts + n_announced, n - n_announced);
+}
+
+void
+pv_keep(struct port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	virtq_keep_burst(pulled, pkts, n);
 }
 
 static inline uint16_t

@@ -181,6 +181,7 @@ void pv_rx_wake(struct port *port, uint16_t queue);
 
 /* pv_burst.c */
 uint16_t pv_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+void pv_keep(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 uint16_t pv_tx_burst(struct port *port, struct rte_mbuf **pkts, uint16_t n);
 
 #endif

@@ -72,6 +72,7 @@ ring_create(struct port_vhost *pv, const struct vhost_user_ring *start, int *err
 		.socket_id = pv->port.numa_node >= 0 ? pv->port.numa_node : SOCKET_ID_ANY,
 		.copybreak = pv->copybreak,
 		.loan_cap = loan_cap_now(pv),
+		.tails = pv->env.tails,
 		.resume = pv_resume_record(&pv->resume, start->index),
 		.pool_small = pv->env.pools.small,
 		.pool_loan = pv->env.pools.loan,

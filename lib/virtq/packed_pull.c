@@ -172,6 +172,7 @@ pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 	uint32_t n_out = 0;
 
 	loan_retire(q);
+	const uint16_t done = loan_oldest(q), start = q->next_avail;
 	if (unlikely(virtq_broken(q)))
 		return 0;
 	n = RTE_MIN(n, BASE_BURST);
@@ -179,7 +180,7 @@ pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 		n_out = pull_some(q, view, pkts, n, hdr_len, &fault);
 	else
 		pull_discard_slow(q, view, n, &fault);
-	packed_publish(q, view, loan_oldest(q));
+	packed_publish(q, view, pull_done(q, view, start, done, n_out));
 	if (unlikely(fault != VIRTQ_FAULT_NONE))
 		virtq_break_slow(q, view, fault);
 	return n_out;

@@ -165,10 +165,15 @@ pull_odd(struct pull *p, const struct take *take, uint32_t i, uint16_t avail_idx
 	return NULL;
 }
 
-/* Where the i-th chain is in the ring, as next_avail. */
+/*
+ * Where the i-th chain is in the ring, as next_avail, for what is lent of it. In a burst with
+ * tails, where the burst begins: one that is kept later is not to come behind.
+ */
 static __rte_always_inline uint16_t
 place_of(const struct virtq *q, const struct take *take, uint32_t i, const bool packed)
 {
+	if (pull_tails(q))
+		return q->next_avail;
 	return packed ? take->places[i] : q->next_avail + i;
 }
 
@@ -186,6 +191,8 @@ pull_one(struct pull *p, const struct take *take, uint32_t i, uint32_t len, cons
 			p, nethdr_load_rest(hdr, lo), data, len, place_of(p->q, take, i, packed));
 	if (len <= p->copy_max)
 		m = pull_copy(p, data, len);
+	else if (likely(p->tails))
+		m = pull_tail(p, data, len);
 	else
 		m = pull_loan(p, data, len, place_of(p->q, take, i, packed));
 	if (likely(m != NULL))
@@ -229,6 +236,23 @@ pull_frames(struct virtq *q, struct virtq_view *view, struct take *take, uint32_
 	pull_end(&p, n_out);
 	*n_used = i;
 	return n_out;
+}
+
+/*
+ * The burst is over: n_out frames from `start` on. Up to where is all done with, if before it was
+ * up to `done`? Of a burst with tails nothing is.
+ */
+static __rte_always_inline uint16_t
+pull_done(struct virtq *q, struct virtq_view *view, uint16_t start, uint16_t done, uint32_t n_out)
+{
+	if (pull_tails(q) && n_out > 0) {
+		q->tails_view = view;
+		q->tails_at = start;
+		return done;
+	}
+	if (unlikely(q->n_without > 0) && n_out > 0)
+		q->n_without--;
+	return loan_oldest(q);
 }
 
 #endif

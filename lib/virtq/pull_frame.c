@@ -157,7 +157,9 @@ pull_frame(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, uint
 		return NULL;
 	}
 	if (likely(nethdr_is_plain(hdr.lo)))
-		m = pull_bytes(p, segs, n_segs, len, avail_idx);
+		m = n_segs == 1 && p->tails && len > p->copy_max
+			    ? pull_tail(p, segs->data, len)
+			    : pull_bytes(p, segs, n_segs, len, avail_idx);
 	else
 		m = pull_checked(p, hdr, segs, n_segs, len, avail_idx);
 	if (likely(m != NULL))

@@ -6,6 +6,7 @@
 #ifndef VIRTQ_PULL_FRAME_H
 #define VIRTQ_PULL_FRAME_H
 
+#include "tail.h"
 #include "loan.h"
 #include "mbuf_batch.h"
 #include "nethdr.h"
@@ -17,6 +18,8 @@ struct pull {
 	uint64_t rearm;	   /* q's, at hand */
 	uint32_t copy_max; /* and this */
 	uint32_t n_unlent; /* frames lent, but dropped */
+	uint32_t n_tails;  /* frames with one */
+	bool tails;	   /* what is not copied has one, where it can */
 	struct lending lending;
 	uint64_t bytes;
 	struct mbuf_stash small, loan;
@@ -39,6 +42,13 @@ struct rte_mbuf *pull_any(
 struct rte_mbuf *pull_offload(
 	struct pull *p, struct nethdr hdr, uint8_t *data, uint32_t len, uint16_t avail_idx);
 
+/* Has this burst tails? */
+static __rte_always_inline bool
+pull_tails(const struct virtq *q)
+{
+	return q->tails && q->n_without == 0;
+}
+
 /* n frames, n_long of which are not to be copied. */
 static __rte_always_inline void
 pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n, uint32_t n_long)
@@ -48,17 +58,19 @@ pull_start(struct pull *p, struct virtq *q, struct virtq_view *view, uint32_t n,
 	p->rearm = q->rearm;
 	p->copy_max = q->copy_max;
 	p->n_unlent = 0;
+	p->n_tails = 0;
+	p->tails = pull_tails(q);
 	p->bytes = 0;
 	lending_start(&p->lending, q);
 	mbuf_stash_fill(&p->small, q->pool_small, n);
-	mbuf_stash_fill(&p->loan, q->pool_loan, n_long);
+	mbuf_stash_fill(&p->loan, q->pool_loan, p->tails ? 0 : n_long);
 }
 
 static __rte_always_inline void
 pull_end(struct pull *p, uint32_t n_out)
 {
 	struct stats_worker *stats = stats_self(p->q->stats);
-	uint32_t n_lent = lending_end(&p->lending, p->q, p->view) - p->n_unlent;
+	const uint32_t n_lent = lending_end(&p->lending, p->q, p->view) - p->n_unlent + p->n_tails;
 
 	mbuf_stash_return(&p->small);
 	mbuf_stash_return(&p->loan);
@@ -122,6 +134,22 @@ pull_loan(struct pull *p, uint8_t *data, uint32_t len, uint16_t avail_idx)
 	m->next = x;
 	pull_attach(p, lending_take(&p->lending, p->q, p->view, avail_idx), x,
 		data + VIRTQ_SNAPSHOT, len - VIRTQ_SNAPSHOT);
+	return m;
+}
+
+/* Snapshot and tail: len bytes, more than VIRTQ_SNAPSHOT, in one piece. */
+static __rte_always_inline struct rte_mbuf *
+pull_tail(struct pull *p, uint8_t *data, uint32_t len)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(!mbuf_stash_ready(&p->small)))
+		return pull_copy_slow(p, &(struct chain_seg){ data, len }, len);
+	m = mbuf_stash_take(&p->small);
+	guest_read(pull_room(m), data, VIRTQ_SNAPSHOT);
+	mbuf_init(m, p->rearm, 0, len, VIRTQ_SNAPSHOT);
+	tail_set(m, data + VIRTQ_SNAPSHOT);
+	p->n_tails++;
 	return m;
 }
 

@@ -34,7 +34,8 @@ push_scattered(const struct chain_seg *segs, uint32_t hdr_len, uint32_t n_chains
 	const struct chain_seg *next = segs + 1;
 	uint8_t hdr[NETHDR_LEN];
 	const uint8_t *src = hdr;
-	uint32_t left = hdr_len;
+	const uint8_t *tail = tail_get(m);
+	uint32_t left = hdr_len, n_tail = tail_has(m) ? m->pkt_len - m->data_len : 0;
 
 	if (likely(seg.len >= hdr_len)) {
 		nethdr_store(seg.data, hdr_len, n_chains, values);
@@ -61,8 +62,14 @@ push_scattered(const struct chain_seg *segs, uint32_t hdr_len, uint32_t n_chains
 			seg.data += part;
 			seg.len -= part;
 		}
-		if (m == NULL)
-			return;
+		if (m == NULL) {
+			if (n_tail == 0)
+				return;
+			src = tail;
+			left = n_tail;
+			n_tail = 0;
+			continue;
+		}
 		src = rte_pktmbuf_mtod(m, const uint8_t *);
 		left = m->data_len;
 		m = m->next;

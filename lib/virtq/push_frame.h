@@ -5,6 +5,7 @@
 #ifndef VIRTQ_PUSH_FRAME_H
 #define VIRTQ_PUSH_FRAME_H
 
+#include "tail.h"
 #include "chain.h"
 #include "nethdr.h"
 
@@ -16,10 +17,13 @@ static __rte_always_inline void
 push_copy(uint8_t *dst, const struct rte_mbuf *m)
 {
 	/* m->next is in the second cache line, which a single segment leaves cold. */
-	if (m->nb_segs == 1)
-		guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
-	else
+	if (unlikely(m->nb_segs != 1)) {
 		push_chain(dst, m);
+		return;
+	}
+	guest_write(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	if (m->data_len != m->pkt_len)
+		guest_write(dst + m->data_len, tail_get(m), m->pkt_len - m->data_len);
 }
 
 /* Header and frame into one buffer that is long enough. */

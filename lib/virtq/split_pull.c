@@ -86,6 +86,7 @@ pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 	uint32_t n_out = 0;
 
 	loan_retire(q);
+	const uint16_t done = loan_oldest(q), start = q->next_avail;
 	if (unlikely(virtq_broken(q)))
 		return 0;
 	n = RTE_MIN(n, BASE_BURST);
@@ -97,7 +98,7 @@ pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n, const uint32_t h
 		else
 			pull_discard_slow(q, view, n, &fault);
 	}
-	split_publish(q, view, loan_oldest(q));
+	split_publish(q, view, pull_done(q, view, start, done, n_out));
 	if (unlikely(fault != VIRTQ_FAULT_NONE))
 		virtq_break_slow(q, view, fault);
 	return n_out;

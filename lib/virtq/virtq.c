@@ -129,6 +129,7 @@ init_pull(struct virtq *q, const struct virtq_params *params)
 	/* A frame that the snapshot holds whole has nothing to lend. */
 	q->copy_max = RTE_MAX(params->copybreak, VIRTQ_SNAPSHOT);
 	q->loan_cap = params->loan_cap;
+	q->tails = params->tails;
 	q->pool_small = params->pool_small;
 	q->pool_loan = params->pool_loan;
 	q->pool_data = params->pool_data;

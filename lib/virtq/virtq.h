@@ -11,7 +11,9 @@
  * at once. Longer ones become a snapshot (a private copy of the first bytes,
  * VIRTQ_SNAPSHOT or more) with the rest chained as external buffers on guest memory, a
  * loan; the guest gets the buffers back when the mbuf has been freed, on
- * whatever thread. Completions leave in avail order, always (invariant 1). The
+ * whatever thread. Where the caller takes tails (params.tails), the rest of a frame in one piece
+ * is a tail instead, good until the next burst. Completions leave in avail order, always
+ * (invariant 1). The
  * number of buffers on loan is capped; above the cap frames are copied whole.
  *
  * Push copies once, from the mbuf's segments into guest buffers.
@@ -105,6 +107,7 @@ struct virtq_params {
 	 */
 	uint16_t copybreak;
 	uint16_t loan_cap;
+	bool tails; /* pull only: frames may have tails (tail.h); see virtq_keep_burst */
 	/*
 	 * pull only. Data rooms: small: headroom + VIRTQ_COPYBREAK_MAX; loan: none;
 	 * data: headroom + 2 KiB, for whole copies.
@@ -212,6 +215,13 @@ void virtq_break(struct virtq *q, enum virtq_fault fault);
  * noted on it and checked (offload.h); all headers that concerns are in the first segment.
  */
 uint16_t virtq_pull_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * Owner: the frames of the last burst that have tails become frames without, lent or copied. pkts:
+ * all of that burst, in their order; pkts[i] is NULL if it was lost, and counted. The next bursts
+ * have no tails: who had to keep some will have to keep more.
+ */
+void virtq_keep_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 
 /*
  * Owner of a pulled queue: ask the guest to kick when it makes something available, instead of

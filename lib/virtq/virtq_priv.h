@@ -85,7 +85,7 @@ struct virtq {
 	bool enabled;
 
 	/* Immutable after virtq_create. */
-	bool indirect, event_idx, mergeable, packed, in_order;
+	bool indirect, event_idx, mergeable, packed, in_order, tails;
 	uint8_t hdr_len;
 	uint64_t offloads; /* pull: that the guest may ask for; push: that it can do itself */
 	uint16_t copy_max; /* frames up to this many bytes are copied */
@@ -125,6 +125,10 @@ struct virtq {
 	uint32_t loan_base;	       /* the loan that has, or had, the first slot */
 	uint32_t n_loan_more;	       /* their mbufs beyond one each */
 	struct virtq_view *loan_view;  /* that all of them are of, if there are any; or NULL */
+	/* Pull with tails: the burst that was pulled last. */
+	struct virtq_view *tails_view;
+	uint16_t tails_at;  /* where it began, as next_avail */
+	uint16_t n_without; /* so many bursts from now on have none */
 	enum virtq_dir dir;
 	bool kicks;	   /* the guest was asked to kick, */
 	uint16_t kicks_at; /* when this was next_avail: with EVENT_IDX it does so only there */

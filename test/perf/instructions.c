@@ -170,7 +170,8 @@ ports_open(void)
 	const struct conf_schema kind = { port_vhost_ops.kind, port_vhost_ops.keys };
 	struct port_env env = { .socket_dir = dir,
 		.n_workers = n_workers,
-		.pools = { unit_small, unit_loan, unit_data } };
+		.pools = { unit_small, unit_loan, unit_data },
+		.tails = true };
 	char err[CONF_ERROR_MAX];
 
 	base = env.base = event_base_new();
