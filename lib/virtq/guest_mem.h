@@ -114,24 +114,26 @@ guest_copy_tiny(void *dst, const void *src, uint32_t len)
 static __rte_always_inline void
 guest_copy(void *dst, const void *src, uint32_t len)
 {
-	if (unlikely(len > GUEST_COPY_INLINE)) {
+	/* From the ends backwards: one sum each. */
+	uint8_t *dst_end = (uint8_t *)dst + len;
+	const uint8_t *src_end = (const uint8_t *)src + len;
+
+	/* First what most frames are that are copied whole. */
+	if (likely(len - 33 <= 64 - 33)) {
+		guest_copy_32(dst, src, 0);
+		guest_copy_32(dst_end, src_end, -32);
+	} else if (unlikely(len > GUEST_COPY_INLINE)) {
 		memcpy(dst, src, len);
-	} else if (len > 32) {
+	} else if (len > 64) {
 		for (uint32_t at = 0; at + 64 < len; at += 64) {
 			guest_copy_32(dst, src, at);
 			guest_copy_32(dst, src, at + 32);
 		}
-		/* From the ends backwards: one sum each. */
-		uint8_t *dst_end = (uint8_t *)dst + len;
-		const uint8_t *src_end = (const uint8_t *)src + len;
-		if (len >= 64)
-			guest_copy_32(dst_end, src_end, -64);
-		else
-			guest_copy_32(dst, src, 0);
+		guest_copy_32(dst_end, src_end, -64);
 		guest_copy_32(dst_end, src_end, -32);
 	} else if (len >= 16) {
 		guest_copy_as(guest_v16, dst, src, 0);
-		guest_copy_as(guest_v16, dst, src, len - 16);
+		guest_copy_as(guest_v16, dst_end, src_end, -16);
 	} else {
 		guest_copy_tiny(dst, src, len);
 	}
