@@ -135,16 +135,17 @@ static inline bool
 offload_any_unfit(struct rte_mbuf *const *pkts, uint16_t n, uint64_t caps, uint32_t frame_max)
 {
 	uint64_t flags = 0;
-	uint32_t len = 0;
+	uint32_t len = 0; /* not below the longest one's */
 	uint16_t i;
 
+#pragma GCC unroll 4
 	for (i = 0; i < n; i++) {
 		flags |= pkts[i]->ol_flags;
-		len = RTE_MAX(len, pkts[i]->pkt_len);
+		len |= pkts[i]->pkt_len;
 	}
-	if (likely((flags & OFFLOAD_GSO) == 0))
-		return (flags & OFFLOAD_ALL & ~caps) != 0 || len > frame_max;
-	for (i = 0; i < n && likely(!offload_unfit(pkts[i], caps, frame_max)); i++)
+	if (likely((flags & (OFFLOAD_GSO | (OFFLOAD_ALL & ~caps))) == 0 && len <= frame_max))
+		return false;
+	for (i = 0; i < n && !offload_unfit(pkts[i], caps, frame_max); i++)
 		;
 	return i < n;
 }

@@ -302,6 +302,32 @@ a_frame_is_unfit_if_it_needs_what_the_receiver_lacks_or_is_too_long(void **state
 	unit_assert_no_mbuf_lost();
 }
 
+static void
+one_unfit_frame_is_found_anywhere_in_a_burst_and_lengths_are_not_mixed(void **state)
+{
+	static struct rte_mbuf mbufs[BASE_BURST];
+	struct rte_mbuf *pkts[BASE_BURST];
+
+	for (unsigned int i = 0; i < BASE_BURST; i++) {
+		pkts[i] = &mbufs[i];
+		mbufs[i].pkt_len = i % 2 == 0 ? 1024 : 1023;
+	}
+	for (uint16_t n = 1; n <= BASE_BURST; n++) {
+		assert_false(offload_any_unfit(pkts, n, OFFLOAD_CSUM, 1024));
+		for (unsigned int i = 0; i < n; i++) {
+			struct rte_mbuf was = mbufs[i];
+			mbufs[i].pkt_len = 1025;
+			assert_true(offload_any_unfit(pkts, n, OFFLOAD_CSUM, 1024));
+			assert_false(offload_any_unfit(pkts, n, OFFLOAD_CSUM, UINT32_MAX));
+			mbufs[i] = was;
+			mbufs[i].ol_flags = OFFLOAD_CSUM;
+			assert_true(offload_any_unfit(pkts, n, OFFLOAD_ECN, 1024));
+			assert_false(offload_any_unfit(pkts, n, OFFLOAD_CSUM, 1024));
+			mbufs[i] = was;
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -318,6 +344,8 @@ main(void)
 		cmocka_unit_test(a_request_that_contradicts_itself_is_refused),
 		cmocka_unit_test(damaged_headers_are_refused),
 		cmocka_unit_test(what_was_not_asked_for_is_not_noted),
+		cmocka_unit_test(
+			one_unfit_frame_is_found_anywhere_in_a_burst_and_lengths_are_not_mixed),
 		cmocka_unit_test(
 			a_frame_is_unfit_if_it_needs_what_the_receiver_lacks_or_is_too_long),
 	};
