@@ -9,6 +9,7 @@ from fglib import ROOT
 sys.path.insert(0, os.path.join(ROOT, "usertools"))
 
 from arena import Arena  # noqa: E402
+from netns import Namespace  # noqa: E402
 from vswitch import Switch  # noqa: E402
 
 # The worker polls on CPU 1: guests on it would take its time slices.
@@ -34,6 +35,28 @@ def switch():
             errors.append(e)
     if errors:
         raise errors[0]
+
+
+@pytest.fixture
+def host():
+    """Where the switch runs: a network namespace of the test's own."""
+    with Namespace() as ns:
+        yield ns
+    ns.close()
+
+
+@pytest.fixture
+def inner():
+    """inner() makes a namespace for the other end of an interface."""
+    made = []
+
+    def new():
+        made.append(Namespace())
+        return made[-1]
+
+    yield new
+    for ns in made:
+        ns.close()
 
 
 @pytest.fixture(scope="module")

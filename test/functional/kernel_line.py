@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from fakeguest import mac, wait_until
+from fakeguest import frame, mac, wait_until
 from netns import Namespace
 from station import INTERFACE, Station
 
@@ -91,3 +91,14 @@ def vlans(ln):
         assert "100% packet loss" in str(e), e
     else:
         raise AssertionError("blue reaches what is in red's VLAN")
+
+
+def exchange(guest, guest_mac, other, other_mac, sizes, **how):
+    """A frame of each size there and back, whole; how: as the guest sends it."""
+    for size in sizes:
+        f = frame(other_mac, guest_mac, size, seq=size)
+        guest.send(f, **how)
+        assert other.recv() == f, size
+        f = frame(guest_mac, other_mac, size, seq=size)
+        other.send(f)
+        assert guest.recv() == f, size

@@ -12,34 +12,13 @@ from scapy.packet import Raw
 from scapy.utils import rdpcap, wrpcap
 
 from fakeguest import BROADCAST, OWN, SHARED, frame, mac, wait_until
-from netns import ETHERTYPE, Namespace, transfer
+from kernel_line import exchange
+from netns import ETHERTYPE, transfer
 
 A, B, K = mac(1), mac(2), mac(0x70)
 COPYBREAK = 256
 MTU_FRAME = 1514
 TAP = {"type": "ethdev", "device": "net_tap0,iface=vstest0"}
-
-
-@pytest.fixture
-def host():
-    """Where the switch runs."""
-    with Namespace() as ns:
-        yield ns
-    ns.close()
-
-
-@pytest.fixture
-def inner():
-    """For the other end of an interface."""
-    made = []
-
-    def new():
-        made.append(Namespace())
-        return made[-1]
-
-    yield new
-    for ns in made:
-        ns.close()
 
 
 def lost(sw, *names):
@@ -98,13 +77,7 @@ def test_frames_of_every_size_pass_between_a_guest_and_a_tap(switch, host, n_des
     a = sw.guest("a")
     kernel = host.open("vstest0")
     sizes = range(60, MTU_FRAME + 1)
-    for size in sizes:
-        f = frame(K, A, size, seq=size)
-        a.send(f, n_desc=n_desc, header=header, indirect=indirect)
-        assert kernel.recv() == f, size
-        f = frame(A, K, size, seq=size)
-        kernel.send(f)
-        assert a.recv() == f, size
+    exchange(a, A, kernel, K, sizes, n_desc=n_desc, header=header, indirect=indirect)
     a.assert_orderly()
     # What was lent was given back: nothing is on loan, nothing was copied.
     n_long = sum(size > COPYBREAK for size in sizes)
@@ -223,13 +196,7 @@ def test_frames_of_every_size_pass_between_a_guest_and_af_packet(switch, host, v
     a = sw.guest("a")
     kernel = ns.open("end")
     sizes = range(60, MTU_FRAME + 1, 3)
-    for size in sizes:
-        f = frame(K, A, size, seq=size)
-        a.send(f, n_desc=3)
-        assert kernel.recv() == f, size
-        f = frame(A, K, size, seq=size)
-        kernel.send(f)
-        assert a.recv() == f, size
+    exchange(a, A, kernel, K, sizes, n_desc=3)
     n_long = sum(size > COPYBREAK for size in sizes)
     assert tx_counts(sw, "p") == (len(sizes), 0, n_long)
     assert sw.port("p")["lending"] == "lent"

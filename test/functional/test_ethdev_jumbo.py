@@ -2,10 +2,9 @@
 """Frames longer than a packet buffer: received into one large one (af_packet), or into several
 (a virtio device with mergeable buffers)."""
 
-import pytest
-
 from fakeguest import BROADCAST, FEATURES, F_MQ, frame, mac, wait_until
-from netns import Namespace, transfer
+from kernel_line import exchange
+from netns import transfer
 
 A, B, K = mac(1), mac(2), mac(0x70)
 MTU = 9000
@@ -14,15 +13,6 @@ SLOTS = "blocksz=65536,framesz=16384,framecnt=64"
 SIZES = [60, 1514, 2000, 2048, 2049, 4096, 4097, 6200, 8999, LONGEST - 1, LONGEST]
 LARGE = {"regions": ((0, 8 << 20), (4 << 30, 24 << 20)), "slot": 16384, "slots": 64,
          "features": FEATURES & ~F_MQ}
-
-
-@pytest.fixture
-def namespaces():
-    made = [Namespace() for _ in range(3)]
-    with made[0]:
-        yield made
-    for ns in made:
-        ns.close()
 
 
 def veth(host, ns, name, address):
@@ -34,9 +24,8 @@ def veth(host, ns, name, address):
     return end
 
 
-def test_two_namespaces_exchange_jumbo_frames_through_af_packet(switch, namespaces):
-    host, left, right = namespaces
-    ports = {}
+def test_two_namespaces_exchange_jumbo_frames_through_af_packet(switch, host, inner):
+    left, right, ports = inner(), inner(), {}
     for i, ns in enumerate((left, right)):
         veth(host, ns, f"vs{i}", f"10.9.0.{i + 1}/24")
         ports[f"p{i}"] = {"type": "ethdev", "mtu": MTU,
@@ -52,20 +41,14 @@ def test_two_namespaces_exchange_jumbo_frames_through_af_packet(switch, namespac
         assert "oversize" not in sw.drops(name) and "too_big" not in sw.drops(name)
 
 
-def test_a_guest_and_af_packet_exchange_jumbo_frames_and_longer_ones_are_dropped(switch,
-                                                                                 namespaces):
-    host, ns, _ = namespaces
+def test_a_guest_and_af_packet_exchange_jumbo_frames_and_longer_ones_are_dropped(switch, host,
+                                                                                 inner):
+    ns = inner()
     kernel_end = veth(host, ns, "vs0", "10.9.0.1/24")
     sw = switch({"p": {"type": "ethdev", "device": f"net_af_packet0,iface=vs0,{SLOTS}",
                        "mtu": MTU}, "a": {}})
     a, kernel = sw.guest("a", **LARGE), ns.open(kernel_end)
-    for size in SIZES:
-        f = frame(K, A, size, seq=size)
-        a.send(f, n_desc=3)
-        assert kernel.recv() == f, size
-        f = frame(A, K, size, seq=size)
-        kernel.send(f)
-        assert a.recv() == f, size
+    exchange(a, A, kernel, K, SIZES, n_desc=3)
     a.send(frame(K, A, LONGEST + 1))
     assert wait_until(lambda: sw.drops("p") == {"too_big": 1})
     kernel.close()
@@ -81,11 +64,8 @@ def test_jumbo_frames_are_received_into_several_buffers(switch):
     a, c = near.guest("a", **LARGE), far.guest("c", **LARGE)
     a.send(frame(BROADCAST, A))
     assert c.recv() == frame(BROADCAST, A)
-    for size in SIZES:
-        for sender, receiver, src, dst in ((c, a, B, A), (a, c, A, B)):
-            f = frame(dst, src, size, seq=size)
-            sender.send(f, n_desc=4)
-            assert receiver.recv() == f, size
+    exchange(a, A, c, B, SIZES, n_desc=4)
+    exchange(c, B, a, A, SIZES, n_desc=4)
     assert near.drops("dev") == far.drops("in") == {}
     a.close()
     c.close()
@@ -93,18 +73,16 @@ def test_jumbo_frames_are_received_into_several_buffers(switch):
     near.stop()
 
 
-def test_slots_that_no_buffer_holds_are_refused_in_words(switch, namespaces):
-    host, ns, _ = namespaces
-    veth(host, ns, "vs0", "10.9.0.1/24")
+def test_slots_that_no_buffer_holds_are_refused_in_words(switch, host, inner):
+    veth(host, inner(), "vs0", "10.9.0.1/24")
     sw = switch({"p": {"type": "ethdev", "device": "net_af_packet0,iface=vs0,blocksz=131072,"
                        "framesz=131072,framecnt=4"}, "a": {}})
     assert wait_until(lambda: "need buffers of 131072 bytes, 65407 at most" in
                       sw.port("p")["last_error"]), sw.log
 
 
-def test_what_is_refused_leaves_the_interfaces_mtu_alone(switch, namespaces):
-    host, ns, _ = namespaces
-    veth(host, ns, "vs0", "10.9.0.1/24")
+def test_what_is_refused_leaves_the_interfaces_mtu_alone(switch, host, inner):
+    veth(host, inner(), "vs0", "10.9.0.1/24")
     sw = switch({"p": {"type": "ethdev", "device": "net_af_packet0,iface=vs0", "mtu": 8000},
                  "a": {}})
     assert wait_until(lambda: "framesz=2048 is too small for an MTU of 8000" in

@@ -9,18 +9,10 @@ import time
 import pytest
 
 from fakeguest import BROADCAST, frame, mac, wait_until
-from netns import Namespace
 
 A, B, K = mac(1), mac(2), mac(0x70)
 TAP = {"type": "ethdev", "device": "net_tap0,iface=vstest0"}
 PACKET = {"type": "ethdev", "device": "net_af_packet0,iface=vp0"}
-
-
-@pytest.fixture
-def host():
-    with Namespace() as ns:
-        yield ns
-    ns.close()
 
 
 def running(sw, name, up=1):

@@ -6,7 +6,6 @@ import pytest
 
 from fakeguest import (F_CSUM, F_GUEST_CSUM, F_HOST_ECN, F_HOST_TSO4, F_HOST_TSO6,
                        F_HOST_UFO, F_HOST_USO, F_MQ, FEATURES, mac, wait_until)
-from netns import Namespace
 from packets import NEEDS_CSUM, assert_fragments, assert_segments, assert_whole, big, complete
 
 A, B = mac(1), mac(2)
@@ -17,15 +16,13 @@ TAP = {"type": "ethdev", "device": "net_tap0,iface=vstest0"}
 
 
 @pytest.fixture
-def tap(switch):
+def tap(switch, host):
     """A guest with all offloads, and the kernel's end of a tap: IPv4 and IPv6."""
-    with Namespace() as ns:
-        sw = switch({"a": {}, "tap": TAP})
-        ends = {"4": ns.open("vstest0", 0x0800), "6": ns.open("vstest0", 0x86dd)}
-        yield sw, sw.guest("a", features=HOST, regions=SMALL, slot=70000, slots=64), ends
-        for end in ends.values():
-            end.close()
-    ns.close()
+    sw = switch({"a": {}, "tap": TAP})
+    ends = {"4": host.open("vstest0", 0x0800), "6": host.open("vstest0", 0x86dd)}
+    yield sw, sw.guest("a", features=HOST, regions=SMALL, slot=70000, slots=64), ends
+    for end in ends.values():
+        end.close()
 
 
 def read(end, n):

@@ -4,20 +4,12 @@
 import pytest
 
 from fakeguest import BROADCAST, frame, mac, wait_until
-from netns import Namespace
 
 A = mac(1)
 # Three that poll would leave neither the kernel nor the guest a CPU.
 WORKERS = {"workers": "1-3", "cpus": 4, "idle": "adaptive"}
 TAP = {"type": "ethdev", "device": "net_tap0,iface=vstest0"}
 FLOWS, FRAMES = 16, 20
-
-
-@pytest.fixture
-def host():
-    with Namespace() as ns:
-        yield ns
-    ns.close()
 
 
 def rx(sw, name):

@@ -11,7 +11,6 @@ import pytest
 from fakeguest import (BROADCAST, F_EVENT_IDX, F_IN_ORDER, F_MRG_RXBUF, F_PACKED, F_PROTOCOL,
                        F_VERSION_1, FEATURES, NO_FD, SET_VRING_KICK, Guest, frame, lib, mac,
                        wait_until)
-from netns import Namespace
 
 SMALL = ((0, 4 << 20), (4 << 30, 8 << 20))
 BASE = F_VERSION_1 | F_PROTOCOL | F_MRG_RXBUF
@@ -284,25 +283,23 @@ def test_a_kick_fd_that_is_always_readable_lets_workers_sleep(pair):
 
 @pytest.mark.parametrize("device, how", [("net_tap0,iface=vsidle0", "fd"),
                                          ("net_af_packet0,iface=vsidle0", "time")])
-def test_frames_of_a_device_come_after_a_silence(switch, device, how):
+def test_frames_of_a_device_come_after_a_silence(switch, host, device, how):
     """net_tap tells when one comes; net_af_packet cannot."""
-    with Namespace() as host:
-        if how == "time":
-            host.ip("link add vsidle0 type veth peer name vsidle1")
-            host.ip("link set vsidle0 up")
-            host.ip("link set vsidle1 up")
-        sw = switch({"a": {}, "d": {"type": "ethdev", "device": device}}, idle="adaptive",
-                    memory=None)
-        a = sw.guest("a", regions=SMALL)
-        kernel = host.open("vsidle0" if how == "fd" else "vsidle1")
-        assert wait_until(lambda: sw.queue("d", "rx")["woken_by"] == how)
-        for i in range(200):
-            time.sleep(0.005 if i % 2 else 0.0002)
-            want = frame(BROADCAST, mac(7), seq=i)
-            kernel.send(want)
-            assert a.recv(LATE_S) == want
-            a.send(frame(mac(7), mac(0), seq=i))
-            assert kernel.recv(LATE_S) == frame(mac(7), mac(0), seq=i)
-        kernel.close()
-        sw.buffers_idle = sw.free_buffers()
-    host.close()
+    if how == "time":
+        host.ip("link add vsidle0 type veth peer name vsidle1")
+        host.ip("link set vsidle0 up")
+        host.ip("link set vsidle1 up")
+    sw = switch({"a": {}, "d": {"type": "ethdev", "device": device}}, idle="adaptive",
+                memory=None)
+    a = sw.guest("a", regions=SMALL)
+    kernel = host.open("vsidle0" if how == "fd" else "vsidle1")
+    assert wait_until(lambda: sw.queue("d", "rx")["woken_by"] == how)
+    for i in range(200):
+        time.sleep(0.005 if i % 2 else 0.0002)
+        want = frame(BROADCAST, mac(7), seq=i)
+        kernel.send(want)
+        assert a.recv(LATE_S) == want
+        a.send(frame(mac(7), mac(0), seq=i))
+        assert kernel.recv(LATE_S) == frame(mac(7), mac(0), seq=i)
+    kernel.close()
+    sw.buffers_idle = sw.free_buffers()

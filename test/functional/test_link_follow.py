@@ -8,17 +8,9 @@ import time
 import pytest
 
 from fakeguest import FEATURES, F_PACKED, frame, mac, wait_until
-from netns import Namespace
 
 A, B, K = mac(1), mac(2), mac(0x70)
 TAP = {"type": "ethdev", "device": "net_tap0,iface=vstest0"}
-
-
-@pytest.fixture
-def host():
-    with Namespace() as ns:
-        yield ns
-    ns.close()
 
 
 def session(sw, name, state):

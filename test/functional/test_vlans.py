@@ -10,7 +10,6 @@ from scapy.packet import Raw
 from scapy.utils import rdpcap
 
 from fakeguest import BROADCAST, frame, mac, wait_until
-from netns import Namespace
 
 ETH_P_ALL, SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 3, 263, 8, 0x10
 A, B = mac(1), mac(2)
@@ -138,12 +137,11 @@ def exchange(raw, request):
                 return answer, tci & 0xFFF if status & TP_STATUS_VLAN_VALID else None
 
 
-def test_the_kernel_behind_an_access_port_answers_in_its_vlan_only(switch):
-    host, right = Namespace(), Namespace()
-    with host:
-        sw = switch({
-            "trunk": {"type": "ethdev", "device": "net_tap0,iface=vstest0", "trunk": "100,200"},
-            "access": {"type": "ethdev", "device": "net_tap1,iface=vstest1", "vlan": 100}})
+def test_the_kernel_behind_an_access_port_answers_in_its_vlan_only(switch, host, inner):
+    right = inner()
+    sw = switch({
+        "trunk": {"type": "ethdev", "device": "net_tap0,iface=vstest0", "trunk": "100,200"},
+        "access": {"type": "ethdev", "device": "net_tap1,iface=vstest1", "vlan": 100}})
     right.take("vstest1", host, "10.9.0.2/24")
     me, raw = "02:00:00:00:00:77", host.open("vstest0", ETH_P_ALL).s
 
@@ -165,9 +163,6 @@ def test_the_kernel_behind_an_access_port_answers_in_its_vlan_only(switch):
             pass
     assert sw.drops("trunk") == {"no_receiver": 1}
     raw.close()
-    sw.stop()
-    for ns in host, right:
-        ns.close()
 
 
 def test_a_wire_carries_everything_and_keeps_to_itself(switch):
