@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_version.h>
 
+#include "drivers.h"
 #include "eal.h"
 #include "gmem.h"
 #include "loop.h"
@@ -106,6 +107,11 @@ run(const char *path, bool check_only, char **eal_args, int n_eal_args)
 		return FAILED;
 	}
 	if (check_only) {
+		rc = drivers_check(&s, path, eal_args, n_eal_args);
+		if (rc < 0) {
+			settings_free(&s);
+			return FAILED;
+		}
 		printf("%s: ok, %u port%s, %u MiB, in hugepages %u MiB\n", path,
 			conf_n_ports(s.conf), conf_n_ports(s.conf) == 1 ? "" : "s", s.memory_mib,
 			s.memory_huge_mib);

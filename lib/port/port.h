@@ -97,6 +97,11 @@ struct port_ops {
 	const char *own_key;
 	const char *(*check)(const struct conf_section *cs, const char *socket_dir, char **own,
 		char why[PORT_ERROR_MAX]);
+	/*
+	 * DPDK's drivers are loaded, before EAL or with it: could the device that own_key names
+	 * ever be there? Looks, and touches nothing. False with why in words. NULL: yes, always.
+	 */
+	bool (*known)(const struct conf_section *cs, char why[PORT_ERROR_MAX]);
 	/* Mbufs that a port of this config can hold. Before EAL: pure. */
 	void (*demand)(
 		const struct conf_section *cs, unsigned int n_workers, struct port_demand *out);

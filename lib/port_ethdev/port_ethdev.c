@@ -203,6 +203,7 @@ const struct port_ops port_ethdev_ops = {
 	.keys = keys,
 	.own_key = "device",
 	.check = ethdev_check,
+	.known = ethdev_known,
 	.demand = ethdev_demand,
 	.create = ethdev_create,
 	.start = ethdev_start,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which device a port's arguments mean, told before EAL. */
+/* Which device a port's arguments mean, and whether anything here is called so; before EAL. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,4 +64,23 @@ ethdev_check(const struct conf_section *cs, const char *dir, char **own, char wh
 	rte_kvargs_free(kv);
 	*own = devargs;
 	return NULL;
+}
+
+bool
+ethdev_known(const struct conf_section *cs, char why[PORT_ERROR_MAX])
+{
+	char *devargs = ethdev_full_devargs(conf_string(cs, "device"));
+	struct ethdev_log_levels levels;
+	struct ethdev_sight sight;
+
+	if (devargs == NULL) {
+		snprintf(why, PORT_ERROR_MAX, "out of memory");
+		return false;
+	}
+	/* What EAL would say of it is in why. */
+	ethdev_log_hush(&levels);
+	ethdev_look(devargs, &sight, why);
+	ethdev_log_restore(&levels);
+	free(devargs);
+	return !sight.no_name;
 }

@@ -225,6 +225,7 @@ char *ethdev_full_devargs(const char *devargs);
 /* port_ops */
 const char *ethdev_check(
 	const struct conf_section *cs, const char *dir, char **own, char why[PORT_ERROR_MAX]);
+bool ethdev_known(const struct conf_section *cs, char why[PORT_ERROR_MAX]);
 
 /* Do the arguments name several representors? Then false, with err in words. */
 bool ethdev_representor_check(const struct rte_devargs *da, char err[PORT_ERROR_MAX]);

@@ -74,7 +74,8 @@ def test_bad_arguments_are_told_on_stderr(args):
 
 @pytest.mark.parametrize("more", [
     "", "offload-csum = no\n", "offload-csum = no\noffload-tso = no\n",
-    "[port vm2]\ntype = vhost-user\nsocket = x/vm1.sock\n"])
+    "[port vm2]\ntype = vhost-user\nsocket = x/vm1.sock\n",
+    "[port up]\ntype = ethdev\ndevice = net_tap0\n", "[port up]\ntype = ethdev\ndevice = ff:1f.7\n"])
 def test_a_good_config_passes_the_check(check, more):
     code, out, err = check(GOOD + more)
     assert code == 0 and err == ""
@@ -129,6 +130,10 @@ def test_one_socket_is_one_port_s_also_by_a_link_to_its_directory(check, tmp_pat
     "absent_cpu": (GOOD.replace("workers = 1", "workers = 1000"), ["workers"]),
     "long_name": (GOOD + "[port " + "n" * 40 + "]\ntype = vhost-user\nsocket = y\n", ["n" * 40]),
     "no_name": (GOOD + "[port ]\ntype = vhost-user\nsocket = y\n", ["port"]),
+    "no_such_driver": (GOOD + "[port up]\ntype = ethdev\ndevice = net_foo0,iface=x\n",
+                       [":12: [port up]", "device", "net_foo0", "nor the name of a driver"]),
+    "interface_as_device": (GOOD + "[port up]\ntype = ethdev\ndevice = lo\n",
+                            ["[port up]: key 'device'", "net_af_packet0,iface=lo"]),
     "too_little_memory": (GOOD.replace("memory = 64", "memory = 1"), ["memory"]),
 }.items())
 def test_a_bad_config_names_its_mistake(check, bad, words):
@@ -139,6 +144,23 @@ def test_a_bad_config_names_its_mistake(check, bad, words):
     for word in expected:
         assert word in err, err
     assert "vs.conf" in err, err
+
+
+def test_every_device_without_a_driver_is_told_and_nothing_is_touched(check, host):
+    tap = "[port up{0}]\ntype = ethdev\ndevice = net_{1}{0},iface=vstest0\n"
+    code, out, err = check(GOOD + tap.format(0, "tap") + tap.format(1, "foo") +
+                           tap.format(2, "bar"))
+    assert code == 1 and out == "" and err.count("\n") == 2
+    assert "[port up1]" in err and "[port up2]" in err
+    assert host.interfaces() == set()
+
+
+def test_drivers_that_eal_would_load_are_loaded_for_the_check(tmp_path):
+    path = tmp_path / "vs.conf"
+    path.write_text(GOOD.format(dir=tmp_path) + "[port up]\ntype = ethdev\ndevice = net_tap0\n")
+    for args in (["-d", "/none.so"], ["-d/none.so"]):
+        code, out, err = run("--config", str(path), "--check", "--", *args)
+        assert code == 0 and "ok" in out and "cannot load driver /none.so" in err
 
 
 def test_binary_rubbish_is_no_config(tmp_path):
