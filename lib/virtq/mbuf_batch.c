@@ -2,13 +2,23 @@
 #include "mbuf_batch.h"
 #include "loan.h"
 
+void
+mbuf_stash_fill_slow(struct mbuf_stash *stash, uint32_t want)
+{
+	stash->cache = NULL;
+	stash->mbufs = stash->own;
+	stash->n = 0;
+	if (want > 0 && rte_mempool_get_bulk(stash->pool, (void **)stash->own, want) == 0)
+		stash->n = want;
+}
+
 bool
 mbuf_stash_refill_slow(struct mbuf_stash *stash)
 {
 	/* All or nothing is the mempool's rule; ours is to lose no frame while it has a buffer. */
-	mbuf_stash_fill(stash, stash->pool, BASE_BURST / 4);
+	mbuf_stash_fill_slow(stash, BASE_BURST / 4);
 	if (unlikely(stash->n == 0))
-		mbuf_stash_fill(stash, stash->pool, 1);
+		mbuf_stash_fill_slow(stash, 1);
 	return stash->n > 0;
 }
 
@@ -58,15 +68,16 @@ is_private(struct rte_mbuf *m, uint16_t n_segs)
 static __rte_always_inline bool
 all_single(struct rte_mbuf **pkts, uint16_t n)
 {
-	uint64_t others = 0;
+	const uintptr_t pool = (uintptr_t)pkts[0]->pool;
+	uint64_t rearm = 0, flags = 0, pools = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		others |= (*mbuf_rearm(m) ^ PRIVATE(1)) & PRIVATE_MASK;
-		others |= m->ol_flags & NOT_DIRECT;
-		others |= (uintptr_t)m->pool ^ (uintptr_t)pkts[0]->pool;
+		rearm |= *mbuf_rearm(m) ^ PRIVATE(1);
+		flags |= m->ol_flags;
+		pools |= (uintptr_t)m->pool ^ pool;
 	}
-	return others == 0;
+	return ((rearm & PRIVATE_MASK) | (flags & NOT_DIRECT) | pools) == 0;
 }
 
 /* x is the loan behind the snapshot m, which nobody else has: take them apart. false: it is not. */

@@ -5,6 +5,8 @@
 #ifndef VIRTQ_MBUF_BATCH_H
 #define VIRTQ_MBUF_BATCH_H
 
+#include <string.h>
+
 #include <rte_mbuf.h>
 
 #include "base.h"
@@ -50,21 +52,46 @@ mbuf_init(
 	*MBUF_WORD(m, data_len) = data_len; /* vlan_tci and hash.rss are 0 */
 }
 
-/* Raw mbufs of one pool: refcnt 1, nb_segs 1 and next NULL, as every mbuf in a pool has. */
+/*
+ * Raw mbufs of one pool: refcnt 1, nb_segs 1 and next NULL, as every mbuf in a pool has. They stay
+ * where they are in the pool's cache, reserved: until mbuf_stash_return nobody may take from or
+ * give to the pool on this lcore but the stash, or after mbuf_stash_move.
+ */
 struct mbuf_stash {
 	struct rte_mempool *pool;
+	struct rte_mempool_cache *cache; /* NULL: they are in own */
+	struct rte_mbuf **mbufs;
 	uint32_t n;
-	struct rte_mbuf *mbufs[BASE_BURST];
+	struct rte_mbuf *own[BASE_BURST];
 };
+
+/* What the cache cannot give: some, or none. */
+void mbuf_stash_fill_slow(struct mbuf_stash *stash, uint32_t want);
 
 /* Try to have `want` (at most BASE_BURST) in an empty stash. */
 static __rte_always_inline void
 mbuf_stash_fill(struct mbuf_stash *stash, struct rte_mempool *pool, uint32_t want)
 {
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(pool, rte_lcore_id());
+
 	stash->pool = pool;
-	stash->n = 0;
-	if (want > 0 && likely(rte_mempool_get_bulk(pool, (void **)stash->mbufs, want) == 0))
-		stash->n = want;
+	if (unlikely(cache == NULL || cache->len < want)) {
+		mbuf_stash_fill_slow(stash, want);
+		return;
+	}
+	cache->len -= want;
+	stash->cache = cache;
+	stash->mbufs = (struct rte_mbuf **)&cache->objs[cache->len];
+	stash->n = want;
+}
+
+/* The pool's cache is about to change. */
+static inline void
+mbuf_stash_move(struct mbuf_stash *stash)
+{
+	memcpy(stash->own, stash->mbufs, stash->n * sizeof(stash->own[0]));
+	stash->mbufs = stash->own;
+	stash->cache = NULL;
 }
 
 /* The stash ran out. false: the pool is empty. */
@@ -86,7 +113,9 @@ mbuf_stash_take(struct mbuf_stash *stash)
 static __rte_always_inline void
 mbuf_stash_return(struct mbuf_stash *stash)
 {
-	if (stash->n > 0)
+	if (likely(stash->cache != NULL))
+		stash->cache->len += stash->n;
+	else if (stash->n > 0)
 		rte_mempool_put_bulk(stash->pool, (void *const *)stash->mbufs, stash->n);
 }
 

@@ -25,6 +25,14 @@ cursor_read(struct cursor *c, uint8_t *dst, uint32_t len)
 	}
 }
 
+/* The pools are about to be used beside the stashes. */
+static void
+pull_unstash(struct pull *p)
+{
+	mbuf_stash_move(&p->small);
+	mbuf_stash_move(&p->loan);
+}
+
 struct rte_mbuf *
 pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 {
@@ -33,6 +41,7 @@ pull_copy_slow(struct pull *p, const struct chain_seg *segs, uint32_t len)
 	struct rte_mbuf *first = NULL, *last = NULL;
 	uint32_t left = len;
 
+	pull_unstash(p);
 	do {
 		struct rte_mbuf *m = rte_mbuf_raw_alloc(q->pool_data);
 		if (m == NULL) {
@@ -67,6 +76,7 @@ pull_loan_slow(struct pull *p, const struct chain_seg *segs, uint32_t n_segs, ui
 	struct cursor c = { segs, 0 };
 	struct rte_mbuf *m, *ext[VIRTQ_SEGS_MAX];
 
+	pull_unstash(p);
 	cursor_read(&c, NULL, VIRTQ_SNAPSHOT);
 	uint32_t n_ext = n_segs - (uint32_t)(c.seg - segs);
 	if (unlikely(n_ext > VIRTQ_SEGS_MAX || !lending_fits(&p->lending, n_ext) ||
@@ -139,6 +149,7 @@ pull_checked(struct pull *p, struct nethdr hdr, const struct chain_seg *segs, ui
 			return m;
 	}
 	stats_drop(q->stats, reason, 1);
+	pull_unstash(p);
 	rte_pktmbuf_free(m);
 	p->n_unlent += p->lending.next - n_lent;
 	return NULL;

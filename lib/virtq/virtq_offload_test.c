@@ -321,6 +321,38 @@ a_push_queue_tells_what_its_guest_can_do(void **state)
 	}
 }
 
+/* Its mbufs go back to the pools from which the burst has more to take. */
+static void
+a_frame_refused_in_the_midst_of_a_burst_leaves_the_others_their_mbufs(void **state)
+{
+	const struct header tso = { 1, 1, 54, 1000, 34, 16, 0 };
+	struct unit u;
+
+	unit_open(&u, VIRTQ_PULL, RING, PULL_ALL);
+	for (uint32_t round = 0; round < 40; round++) {
+		/* One to be copied and one to be lent in turn; nothing in them is TCP. */
+		const uint32_t refused = 4 + round % 2;
+		u.brk = BUF_GPA;
+		for (uint32_t i = 0; i < 12; i++) {
+			uint8_t *hdr = unit_at(u.gen, u.brk);
+			unit_send(&u, i, i % 2 ? 1000 : 60, i);
+			if (i == refused)
+				memcpy(hdr, &tso, sizeof(tso));
+		}
+		assert_int_equal(unit_pull(&u, 32), 11);
+		for (uint32_t i = 0; i < 11; i++) {
+			uint32_t sent = i + (i >= refused);
+			unit_assert_frame(u.pkts[i], sent % 2 ? 1000 : 60, sent);
+		}
+		assert_int_equal(rte_mempool_in_use_count(unit_small), 11);
+		assert_int_equal(rte_mempool_in_use_count(unit_loan), 6 - round % 2);
+		rte_pktmbuf_free_bulk(u.pkts, 11);
+	}
+	assert_int_equal(unit_drops(&u, STATS_DROP_BAD_GSO), 40);
+	assert_int_equal(u.stats->worker[0].rx_loaned, 40 * 6 - 20);
+	unit_close(&u);
+}
+
 int
 main(void)
 {
@@ -329,6 +361,8 @@ main(void)
 		cmocka_unit_test(headers_beyond_the_snapshot_are_copied_with_the_whole_frame),
 		cmocka_unit_test(what_was_not_negotiated_is_refused),
 		cmocka_unit_test(a_header_that_lies_is_refused_by_name),
+		cmocka_unit_test(
+			a_frame_refused_in_the_midst_of_a_burst_leaves_the_others_their_mbufs),
 		cmocka_unit_test(flags_that_mean_nothing_on_transmit_are_ignored),
 		cmocka_unit_test(a_guest_is_told_what_is_left_to_do),
 		cmocka_unit_test(a_guest_is_told_of_a_checksum_found_good_if_it_wants_to_know),
