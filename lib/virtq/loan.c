@@ -58,7 +58,16 @@ loan_retire_slow(struct virtq *q)
 		if (n == 0)
 			break;
 		slot->n_done = 0;
-		end += n;
+		/*
+		 * Drivers mark one by one. That is to be guessed, or each mark would be fetched
+		 * only after the one before.
+		 */
+		if (n == 1) {
+			end++;
+			rte_compiler_barrier();
+		} else {
+			end += n;
+		}
 	}
 	if (end == tail)
 		return;
