@@ -101,6 +101,8 @@ void base_eventfd_signal(int fd);
  * opened. The first signal of a thread that did not call this does it then.
  */
 void base_eventfd_prepare(void);
+/* A thread that signalled ends: give that back. May wait for a moment. */
+void base_eventfd_release(void);
 
 /*
  * Files that a front-end gave us. Only these two kinds may be asked or closed

@@ -70,6 +70,14 @@ base_eventfd_prepare(void)
 }
 
 void
+base_eventfd_release(void)
+{
+	if (ring != NULL)
+		syscall(SYS_io_destroy, (aio_context_t)(uintptr_t)ring);
+	ring = NULL;
+}
+
+void
 base_eventfd_signal(int fd)
 {
 	if (unlikely(!ring_ready())) {

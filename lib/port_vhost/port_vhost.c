@@ -119,6 +119,7 @@ pv_free(struct port_vhost *pv)
 		event_free(pv->tick);
 	if (pv->drain != NULL)
 		event_free(pv->drain);
+	pv_late_fini(pv);
 	free(pv);
 }
 
@@ -143,6 +144,7 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 	LIST_INIT(&pv->zombies);
 	for (unsigned int i = 0; i < RTE_DIM(pv->slots); i++)
 		pv->slots[i].kick_fd = pv->slots[i].call_fd = pv->slots[i].err_fd = -1;
+	pv->late.calls.bell = -1;
 	pv->flow_key = rte_rand();
 	pv_views_init(&pv->views, pv->n_queues, &pv->port.up, pv_view_published, pv_drain_left, pv);
 
@@ -152,6 +154,8 @@ pv_create(const struct conf_section *cs, const struct port_env *env, struct port
 		pv->tick = evtimer_new(env->base, pv_watch_tick, pv);
 		pv->drain = evtimer_new(env->base, pv_drain_poll, pv);
 		if (pv->tick != NULL && pv->drain != NULL)
+			ret = pv_late_init(pv);
+		if (ret == 0)
 			ret = port_init(&pv->port, &port_vhost_ops, cs, pv->n_queues, pv->n_queues);
 	}
 	if (ret < 0) {

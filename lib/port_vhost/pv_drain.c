@@ -6,21 +6,11 @@
  * out, its memory stays as a zombie until they are back.
  */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "pv_priv.h"
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Free the ring, or keep it as a zombie. */
 static void
@@ -47,6 +37,7 @@ ring_end(struct port_vhost *pv, uint32_t index)
 	bool report = slot->leaving->report;
 	uint32_t base = virtq_base(slot->leaving->q);
 
+	pv_late_ring_ends(pv, slot);
 	ring_bury(pv, slot->leaving);
 	slot->leaving = NULL;
 	/* Who waits for a report cannot have started a successor. */
@@ -74,7 +65,7 @@ ring_drain(struct port_vhost *pv, uint32_t index)
 {
 	struct pv_ring *ring = pv->slots[index].leaving;
 
-	if (virtq_drain(ring->q) > 0 && now_ms() < ring->deadline_ms)
+	if (virtq_drain(ring->q) > 0 && pv_now_ms() < ring->deadline_ms)
 		return true;
 	ring_end(pv, index);
 	return false;
@@ -93,7 +84,7 @@ pv_drain_left(void *ctx)
 		if (pv->views.seen < ring->gone_at)
 			continue;
 		ring->draining = true;
-		ring->deadline_ms = now_ms() + PORT_VHOST_DRAIN_MS;
+		ring->deadline_ms = pv_now_ms() + PORT_VHOST_DRAIN_MS;
 		if (ring_drain(pv, i))
 			drain_timer(pv);
 	}

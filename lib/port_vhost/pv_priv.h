@@ -8,6 +8,7 @@
 
 #include "gmem.h"
 #include "port_vhost.h"
+#include "pv_caller.h"
 #include "pv_features.h"
 #include "pv_resume.h"
 #include "pv_view.h"
@@ -47,6 +48,26 @@ struct pv_slot {
 	int kick_fd, call_fd, err_fd; /* or -1. kick is never read: an rx ring's is port.rx_fd */
 };
 
+/* Signals that take long: pv_late.c. */
+struct pv_late {
+	struct virtq_calls calls BASE_CACHE_ALIGNED; /* workers write, rarely */
+
+	/* Control's. */
+	struct event *bell BASE_CACHE_ALIGNED;
+	struct event *timer;
+	struct pv_caller *caller; /* while there may be something for it */
+	bool rung;		  /* something may be due */
+	bool unpaid;		  /* what caller was given last did not delay the next yet */
+	uint32_t seen;		  /* of the state */
+	uint64_t due_ms;	  /* the next batch */
+	uint64_t until_ms;	  /* the state lasts */
+	uint64_t spell_ms, calm_at_ms;
+	uint64_t n_spells;
+	struct base_ratelimit log;
+	unsigned int n_fds; /* the next batch as far as it is known, own fds */
+	int fds[PV_CALLER_BATCH];
+};
+
 struct port_vhost {
 	struct port port; /* first */
 	/*
@@ -83,6 +104,7 @@ struct port_vhost {
 	struct event *drain;	 /* while a ring is draining */
 	LIST_HEAD(, pv_ring) zombies;
 	unsigned int n_zombies;
+	struct pv_late late;
 	struct pv_slot slots[VHOST_USER_RINGS_MAX];
 };
 
@@ -162,7 +184,21 @@ void pv_announce_forget(struct port_vhost *pv);
 /* Worker: into pkts[0], if it is still there; returns how many. */
 uint16_t pv_announced_slow(struct port_vhost *pv, uint16_t queue, struct rte_mbuf **pkts);
 
+/* pv_late.c */
+/* 0, or a negative errno; then, too, pv_late_fini frees it. */
+int pv_late_init(struct port_vhost *pv);
+void pv_late_fini(struct port_vhost *pv);
+/* Each tick. Are more needed? */
+bool pv_late_tick(struct port_vhost *pv);
+/* Signal an eventfd of the front-end, now or by the thread. */
+void pv_late_signal(struct port_vhost *pv, int fd);
+/* A ring that is leaving is about to be freed: its last signal. */
+void pv_late_ring_ends(struct port_vhost *pv, const struct pv_slot *slot);
+/* For telemetry: the state. */
+const char *pv_late_name(const struct port_vhost *pv);
+
 /* pv_watch.c */
+uint64_t pv_now_ms(void); /* monotonic */
 void pv_watch_tick(int fd, short what, void *ctx);
 /* There is something to watch, from now on. */
 void pv_watch_start(struct port_vhost *pv);

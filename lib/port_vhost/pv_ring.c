@@ -74,6 +74,7 @@ ring_create(struct port_vhost *pv, const struct vhost_user_ring *start, int *err
 		.loan_cap = loan_cap_now(pv),
 		.tails = pv->env.tails,
 		.resume = pv_resume_record(&pv->resume, start->index),
+		.calls = &pv->late.calls,
 		.pool_small = pv->env.pools.small,
 		.pool_loan = pv->env.pools.loan,
 		.pool_data = pv->env.pools.data,
@@ -305,7 +306,7 @@ pv_ring_check(struct port_vhost *pv, uint32_t index)
 	port_error(&pv->port, "%s queue %u (ring %u) is broken: %s", PV_IS_RX(index) ? "rx" : "tx",
 		PV_QUEUE(index), index, virtq_fault_text(fault));
 	if (slot->err_fd >= 0)
-		base_eventfd_signal(slot->err_fd);
+		pv_late_signal(pv, slot->err_fd);
 	pv_rings_changed(pv);
 }
 

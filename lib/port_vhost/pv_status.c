@@ -57,6 +57,8 @@ pv_status(struct port *port, struct rte_tel_data *dict)
 	base_tel_uint(dict, "memory_bytes", st.mem_bytes);
 	base_tel_uint(dict, "mtu", pv_features_mtu(&pv->offer, pv->features, pv->mtu));
 	base_tel_uint(dict, "rings_leaving_loans", pv->n_zombies);
+	rte_tel_data_add_dict_string(dict, "notifications", pv_late_name(pv));
+	base_tel_uint(dict, "notifications_late", pv->late.n_spells);
 }
 
 static const char *

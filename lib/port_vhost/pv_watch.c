@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What nobody tells control: broken rings, lost memory, loans that came back. */
+#include <time.h>
+
 #include <event2/event.h>
 
 #include "pv_priv.h"
+
+uint64_t
+pv_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* All rings of the port may have read zeroes instead of the guest's data. */
 static void
@@ -31,7 +42,8 @@ pv_watch_tick(int fd, short what, void *ctx)
 	if (pv->connected && pv->gen != NULL && gmem_gen_faulted(pv->gen))
 		memory_lost(pv);
 	pv_zombies_reap(pv);
-	if (pv->connected || pv->n_zombies > 0)
+	bool late = pv_late_tick(pv);
+	if (pv->connected || pv->n_zombies > 0 || late)
 		pv_watch_start(pv);
 }
 

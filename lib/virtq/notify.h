@@ -37,7 +37,7 @@ split_notify(struct virtq *q, const struct virtq_view *view, uint16_t old_idx, u
 	else
 		wanted = !(guest_load_u16(&view->avail->flags) & SPLIT_AVAIL_F_NO_INTERRUPT);
 	if (wanted)
-		base_eventfd_signal(fd);
+		virtq_call(q, fd, &q->call_debt);
 }
 
 /*
@@ -66,7 +66,7 @@ packed_notify(struct virtq *q, const struct virtq_view *view, uint16_t old, uint
 		wanted = event.flags != PACKED_EVENT_F_DISABLE;
 	}
 	if (wanted)
-		base_eventfd_signal(fd);
+		virtq_call(q, fd, &q->call_debt);
 }
 
 /*

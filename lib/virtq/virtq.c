@@ -166,6 +166,7 @@ virtq_create(const struct virtq_params *params, struct gmem_gen *gen,
 		return -ENOMEM;
 
 	q->call_fd = -1;
+	q->calls = params->calls;
 	q->dir = params->dir;
 	q->format = format;
 	q->burst = params->dir == VIRTQ_PULL ? format->pull : format->push;
@@ -215,24 +216,6 @@ virtq_enable(struct virtq *q, bool enabled)
 {
 	assert_control();
 	__atomic_store_n(&q->enabled, enabled, __ATOMIC_RELAXED);
-}
-
-int
-virtq_call_fd_swap(struct virtq *q, int fd)
-{
-	assert_control();
-	int old = __atomic_exchange_n(&q->call_fd, fd, __ATOMIC_SEQ_CST);
-	virtq_signal(q);
-	return old;
-}
-
-void
-virtq_signal(struct virtq *q)
-{
-	int fd = __atomic_load_n(&q->call_fd, __ATOMIC_RELAXED);
-
-	if (fd >= 0)
-		base_eventfd_signal(fd);
 }
 
 struct virtq_view *

@@ -119,12 +119,42 @@ struct virtq_params {
 	 * where this ring was when its process died, whatever base says.
 	 */
 	void *resume;
+	struct virtq_calls *calls; /* of the front-end; outlives the ring */
 	struct stats_port *stats;  /* drops, copied and loaned frames */
 	struct stats_queue *queue; /* frames and bytes of this queue */
 };
 
 #define VIRTQ_COPYBREAK_MAX 256
 #define VIRTQ_RESUME_SIZE   4096
+
+/*
+ * The signals of one front-end's queues. It has ways to make each take long: who signals an
+ * eventfd walks through all that wait for it (doc/decisions/0032).
+ *
+ * DIRECT: who has something to tell signals. WATCHED: so too, but measures by the time that its
+ * thread had a CPU, which takes two more system calls: signals were seen to take long, but that
+ * may have been the scheduler. LATE: they did take long. From now on it is only noted that a guest
+ * is to be signalled, and the bell is rung, for one who may be held up.
+ *
+ * Any thread raises the state, by one; control lowers it. A state of one front-end, not of one
+ * queue: else each of its queues would hold a worker up once.
+ */
+enum virtq_calls_state { VIRTQ_CALLS_DIRECT, VIRTQ_CALLS_WATCHED, VIRTQ_CALLS_LATE };
+
+/* The state is raised when one queue's signals took that much more, in sum, than they may. */
+#define VIRTQ_CALL_US	   20 /* each; to wake a halted CPU in a virtual machine takes 9 */
+#define VIRTQ_CALL_DEBT_US 1000
+
+struct virtq_calls {
+	uint32_t state;
+	/* Immutable. */
+	int bell; /* eventfd of ours: the state was raised, or signals are due; or -1 */
+	uint64_t cycles_per_ms;
+};
+
+void virtq_calls_init(struct virtq_calls *calls, enum virtq_calls_state state, int bell);
+/* Signal fd and measure. debt: of the calling thread, 0 at first. false: LATE, nothing was done. */
+bool virtq_calls_signal(struct virtq_calls *calls, int fd, uint32_t *debt);
 
 struct virtq;	   /* private: virtq_priv.h */
 struct virtq_view; /* one generation and the ring addresses under it */
@@ -162,6 +192,12 @@ void virtq_enable(struct virtq *q, bool enabled);
 int virtq_call_fd_swap(struct virtq *q, int fd);
 /* Any thread: signal the guest without cause, which it has to tolerate. */
 void virtq_signal(struct virtq *q);
+/*
+ * Control, after the bell: is the guest to be signalled, because it was not while its signals are
+ * late? virtq_call_take: the same, and it is going to be.
+ */
+bool virtq_call_due(const struct virtq *q);
+bool virtq_call_take(struct virtq *q);
 
 /*
  * Control, any time: the memory map changed. The ring goes on under gen and

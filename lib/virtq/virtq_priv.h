@@ -109,6 +109,7 @@ struct virtq {
 	struct rte_mempool *pool_small, *pool_loan, *pool_data;
 	struct stats_port *stats;
 	struct stats_queue *queue;
+	struct virtq_calls *calls;
 
 	/*
 	 * Owner. Where in the ring: split: a free running index that wraps at 65536; packed: a
@@ -129,6 +130,7 @@ struct virtq {
 	struct virtq_view *tails_view;
 	uint16_t tails_at;  /* where it began, as next_avail */
 	uint16_t n_without; /* so many bursts from now on have none */
+	uint32_t call_debt; /* cycles, see call.c */
 	enum virtq_dir dir;
 	bool kicks;	   /* the guest was asked to kick, */
 	uint16_t kicks_at; /* when this was next_avail: with EVENT_IDX it does so only there */
@@ -136,6 +138,9 @@ struct virtq {
 	/* Control. */
 	struct virtq_view *released BASE_CACHE_ALIGNED;
 	uint32_t next_seq;
+
+	/* Any thread, but only while its front-end's signals are late. */
+	bool call_due;
 };
 
 extern const struct ring_format split_format, packed_format;
@@ -147,6 +152,8 @@ uint16_t packed_push_burst(struct virtq *q, struct rte_mbuf **pkts, uint16_t n);
 
 /* A burst met a fault. Where a memory file was truncated, that is the cause: zeroes were read. */
 void virtq_break_slow(struct virtq *q, const struct virtq_view *view, enum virtq_fault fault);
+/* Signal fd, or note that it is to be signalled. debt: of the caller, 0 at first. */
+void virtq_call(struct virtq *q, int fd, uint32_t *debt);
 /* First burst under a view. */
 void virtq_view_start_slow(struct virtq *q, struct virtq_view *view);
 

@@ -21,6 +21,7 @@ unit_prepare(struct unit *u, enum virtq_dir dir, uint16_t size, uint64_t feature
 	u->brk = BUF_GPA;
 	u->stats = stats_port_create();
 	assert_non_null(u->stats);
+	virtq_calls_init(&u->calls, VIRTQ_CALLS_DIRECT, -1);
 	u->params = (struct virtq_params){
 		.dir = dir,
 		.port_id = 7,
@@ -32,6 +33,7 @@ unit_prepare(struct unit *u, enum virtq_dir dir, uint16_t size, uint64_t feature
 		.pool_small = unit_small,
 		.pool_loan = unit_loan,
 		.pool_data = unit_data,
+		.calls = &u->calls,
 		.stats = u->stats,
 		.queue = &u->queue,
 	};

@@ -52,6 +52,7 @@ struct unit {
 	int memfd;
 	struct virtq_params params; /* base: an index, until unit_start makes a place of it */
 	struct virtq_addrs addrs;
+	struct virtq_calls calls;
 	struct split_desc *desc; /* packed: what unit_offer copies to the ring */
 	struct split_avail *avail;
 	struct split_used *used;
