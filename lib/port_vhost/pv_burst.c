@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
 #include "pv_flow.h"
 #include "pv_priv.h"
 
@@ -41,31 +43,36 @@ push(const struct port_vhost *pv, const struct pv_view *view, uint32_t i, struct
 	return n_sent;
 }
 
+/* The frames of a burst that go to one ring. */
+struct part {
+	uint16_t n, ring;
+	struct rte_mbuf *pkts[BASE_BURST];
+};
+
 /* To each ring the frames of its flows, in their order. */
 static uint16_t
 push_spread(
 	const struct port_vhost *pv, const struct pv_view *view, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct rte_mbuf *some[BASE_BURST];
-	uint8_t to[BASE_BURST];
-	uint16_t n_sent = 0;
-	uint32_t left;
+	const uint32_t n_tx = view->n_tx, key = pv->flow_key;
+	struct part parts[BASE_BURST];	  /* each begins with a frame of its own */
+	uint8_t part_of[BASE_QUEUES_MAX]; /* by ring: index into parts plus 1 */
+	uint16_t n_parts = 0, n_sent = 0;
 
-	static_assert(BASE_BURST <= 32 && BASE_QUEUES_MAX <= 1 << 8, "bits of left, values of to");
-	for (uint16_t i = 0; i < n; i++)
-		to[i] = pv_flow_place(pv_flow_hash(pkts[i], pv->flow_key), view->n_tx);
-	for (left = RTE_BIT64(n) - 1; left != 0;) {
-		uint8_t ring = to[__builtin_ctz(left)];
-		uint16_t n_some = 0;
-		for (uint32_t bits = left; bits != 0; bits &= bits - 1) {
-			uint32_t i = __builtin_ctz(bits);
-			if (to[i] != ring)
-				continue;
-			some[n_some++] = pkts[i];
-			left &= ~RTE_BIT32(i);
+	static_assert(BASE_BURST < UINT8_MAX, "values of part_of");
+	memset(part_of, 0, n_tx);
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t ring = pv_flow_place(pv_flow_hash(pkts[i], key), n_tx);
+		if (part_of[ring] == 0) {
+			parts[n_parts].n = 0;
+			parts[n_parts].ring = ring;
+			part_of[ring] = ++n_parts;
 		}
-		n_sent += push(pv, view, ring, some, n_some);
+		struct part *part = &parts[part_of[ring] - 1];
+		part->pkts[part->n++] = pkts[i];
 	}
+	for (uint16_t i = 0; i < n_parts; i++)
+		n_sent += push(pv, view, parts[i].ring, parts[i].pkts, parts[i].n);
 	return n_sent;
 }
 
