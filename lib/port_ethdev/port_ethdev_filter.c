@@ -62,13 +62,14 @@ has_list(uint16_t dev_id)
 }
 
 static void
-learn_room(struct ethdev_filter *f, uint16_t dev_id, const struct rte_eth_dev_info *info)
+learn_room(struct ethdev_port *ep, const struct rte_eth_dev_info *info)
 {
-	bool list = info->max_mac_addrs > 1 && has_list(dev_id);
+	struct ethdev_filter *f = &ep->filter;
+	bool list = info->max_mac_addrs > 1 && has_list(ep->dev_id);
 	uint32_t n = list ? info->max_mac_addrs - 1 : 0;
 
 	/* Nobody else uses a VF's own address: it can be a guest's, if the PF lets it. */
-	f->replaces = !list && f->is_vf;
+	f->replaces = !list && ep->is_vf;
 	f->n_room = f->replaces ? 1 : RTE_MIN(n, (uint32_t)ETHDEV_FILTER_MAX);
 }
 
@@ -91,15 +92,14 @@ ethdev_filter_begin(struct ethdev_port *ep)
 	}
 	if (rte_eth_dev_info_get(ep->dev_id, &info) != 0)
 		return;
-	f->is_vf = ethdev_is_vf(&info);
-	f->trust = f->is_vf ? ethdev_vf_trust(info.device) : ETHDEV_TRUST_UNKNOWN;
+	f->trust = ep->is_vf ? ethdev_vf_trust(info.device) : ETHDEV_TRUST_UNKNOWN;
 	if (f->mode == ETHDEV_PROMISC_YES || ep->driver->unfiltered)
 		return;
 	/* A VF's driver may have asked the PF, and not been told that it was refused. */
-	f->needed = !promiscuous || (f->is_vf && f->trust == ETHDEV_TRUST_NO);
-	f->on = f->needed || (f->is_vf && f->trust != ETHDEV_TRUST_YES);
+	f->needed = !promiscuous || (ep->is_vf && f->trust == ETHDEV_TRUST_NO);
+	f->on = f->needed || (ep->is_vf && f->trust != ETHDEV_TRUST_YES);
 	if (f->on)
-		learn_room(f, ep->dev_id, &info);
+		learn_room(ep, &info);
 	/* What it lost when it was stopped. */
 	ethdev_filter_apply(ep);
 }
@@ -107,7 +107,7 @@ ethdev_filter_begin(struct ethdev_port *ep)
 void
 ethdev_filter_learn_trust(struct ethdev_port *ep)
 {
-	if (ep->filter.is_vf)
+	if (ep->is_vf)
 		__atomic_store_n(
 			&ep->filter.trust, ethdev_vf_trust(ep->rte_device), __ATOMIC_RELAXED);
 }

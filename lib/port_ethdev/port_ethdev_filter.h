@@ -32,9 +32,8 @@ struct ethdev_filter {
 	enum ethdev_promiscuous mode;
 
 	/* The helper's while it opens the device; then constant. */
-	bool on;     /* the device is told of addresses */
-	bool needed; /* without them it would not get the frames, for all we know */
-	bool is_vf;
+	bool on;	       /* the device is told of addresses */
+	bool needed;	       /* without them it would not get the frames, for all we know */
 	uint16_t n_room;       /* addresses that it takes beside its own */
 	char promiscuous[64];  /* "on", or why not */
 	char allmulticast[64]; /* the same */

@@ -56,7 +56,7 @@ a_vf_gets_addresses_although_its_driver_says_that_it_is_promiscuous(void **state
 {
 	struct ethdev_port *ep = open_with(VF);
 
-	assert_true(ep->filter.is_vf && !ep->filter.needed);
+	assert_true(ep->is_vf && !ep->filter.needed);
 	add_stations(1, 3, false);
 	tell(ep);
 	assert_int_equal(asked.n_macs, 3);

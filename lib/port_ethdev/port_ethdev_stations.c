@@ -226,9 +226,9 @@ ethdev_filter_status(const struct ethdev_port *ep, struct rte_tel_data *dict)
 	rte_tel_data_add_dict_string(dict, "promiscuous", running ? f->promiscuous : "");
 	rte_tel_data_add_dict_string(dict, "allmulticast", running ? f->allmulticast : "");
 	rte_tel_data_add_dict_string(dict, "vf_trusted",
-		!running   ? ""
-		: f->is_vf ? trust[__atomic_load_n(&f->trust, __ATOMIC_RELAXED)]
-			   : "no VF");
+		!running    ? ""
+		: ep->is_vf ? trust[__atomic_load_n(&f->trust, __ATOMIC_RELAXED)]
+			    : "no VF");
 	rte_tel_data_add_dict_string(dict, "mac_filter",
 		!on	      ? "off"
 		: f->replaces ? "own address"
