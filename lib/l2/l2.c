@@ -236,37 +236,41 @@ keep(struct port *in, struct rte_mbuf **pkts, uint16_t n)
 	return n_left;
 }
 
-/* Is one of n frames flooded, or for a port that takes no tails? */
+/*
+ * The ports that n frames are for; NULL: it is unknown, or gone. Looked up once: one that goes
+ * meanwhile must not turn a frame that was not kept into one that is flooded. Is one flooded, or
+ * for a port that takes no tails?
+ */
 static bool
-are_to_keep(const uint16_t *ids, uint16_t n)
+find_ports(const uint16_t *ids, uint16_t n, struct port **to)
 {
+	bool keeps = false;
+
 	for (uint16_t i = 0; i < n; i++) {
-		const struct port *port = port_get(ids[i]);
-		if (port == NULL || !port->ops->tx_tails)
-			return true;
+		to[i] = port_get(ids[i]);
+		keeps |= to[i] == NULL || !to[i]->ops->tx_tails;
 	}
-	return false;
+	return keeps;
 }
 
 /* The general case of pass 3: several destinations, or none. */
 static void
-send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, uint16_t *ids, uint16_t n)
+send_mixed(struct l2 *l2, struct port *in, struct rte_mbuf **pkts, const uint16_t *ids, uint16_t n)
 {
 	struct port *to[BASE_BURST];
 	uint16_t n_left = 0;
 
-	if (in->ops->keep != NULL && are_to_keep(ids, n))
+	if (find_ports(ids, n, to) && in->ops->keep != NULL)
 		in->ops->keep(in, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
-		struct port *port = port_get(ids[i]); /* NULL: unknown, or the port is gone */
 		if (unlikely(pkts[i] == NULL))
 			continue;
-		if (unlikely(port == in)) {
+		if (unlikely(to[i] == in)) {
 			l2_drop(in, STATS_DROP_HAIRPIN, &pkts[i], 1);
 			continue;
 		}
 		pkts[n_left] = pkts[i];
-		to[n_left++] = port;
+		to[n_left++] = to[i];
 	}
 	if (n_left > 0)
 		l2_send(l2, in, pkts, to, n_left);
