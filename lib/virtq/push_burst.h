@@ -267,14 +267,17 @@ push_plain(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t hd
 	struct pushed *sum, const bool packed)
 {
 	struct virtq *q = p->q;
-	const struct offered *o = &p->offered[p->at.pos];
 	const uint64_t offloads = q->offloads;
 	const uint32_t used_at = p->used_at + p->at.pos, mask = q->mask;
 	struct split_used *used = p->view->used;
 	uint64_t *batch = q->batch + q->n_batch, bytes = 0;
 	uint32_t i;
 
-	n = p->at.pos < p->n_offered ? RTE_MIN(n, p->n_offered - p->at.pos) : 0;
+	/* A frame may have taken more chains than were looked at. */
+	if (unlikely(p->at.pos >= p->n_offered))
+		return 0;
+	const struct offered *o = &p->offered[p->at.pos];
+	n = RTE_MIN(n, p->n_offered - p->at.pos);
 	for (i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
 		const uint32_t len = m->pkt_len, need = hdr_len + len;
