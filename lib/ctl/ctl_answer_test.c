@@ -79,6 +79,15 @@ static const struct port_ops fake_ops = {
 	.kind = "fake", .status = fake_status, .queue_status = fake_queue_status
 };
 
+static struct stats_queue *
+make_counters(uint16_t n)
+{
+	struct stats_queue *counters = aligned_alloc(RTE_CACHE_LINE_SIZE, n * sizeof(*counters));
+
+	assert_non_null(counters);
+	return memset(counters, 0, n * sizeof(*counters));
+}
+
 static struct port *
 make_port(const char *name, uint16_t n_rxq, uint16_t n_txq)
 {
@@ -92,8 +101,8 @@ make_port(const char *name, uint16_t n_rxq, uint16_t n_txq)
 	port->n_txq = n_txq;
 	port->mac_limit = 1024;
 	port->stats = stats_port_create();
-	port->rxq_stats = calloc(n_rxq, sizeof(*port->rxq_stats));
-	port->txq_stats = calloc(n_txq, sizeof(*port->txq_stats));
+	port->rxq_stats = make_counters(n_rxq);
+	port->txq_stats = make_counters(n_txq);
 	assert_int_equal(port_add(port), 0);
 	return port;
 }

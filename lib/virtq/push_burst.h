@@ -270,7 +270,7 @@ push_plain(struct push *p, struct rte_mbuf **pkts, uint32_t n, const uint32_t hd
 	const uint64_t offloads = q->offloads;
 	const uint32_t used_at = p->used_at + p->at.pos, mask = q->mask;
 	struct split_used *used = p->view->used;
-	uint64_t *batch = q->batch + q->n_batch, bytes = 0;
+	uint64_t *batch = packed ? q->batch + q->n_batch : NULL, bytes = 0;
 	uint32_t i;
 
 	/* A frame may have taken more chains than were looked at. */
