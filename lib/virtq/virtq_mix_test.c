@@ -2,20 +2,21 @@
 /*
  * All at once, for long: chains of any shape, frames copied and lent, pools that run dry in the
  * middle of a burst, frames that are freed late, by the burst, one by one or after their clones,
- * memory that moves meanwhile. Each frame arrives whole and in order, and no buffer goes back to
- * the driver, who writes into it at once, while somebody may read it.
+ * tails that are kept or not, rings of any size, memory that moves meanwhile. Each frame arrives
+ * whole and in order, and no buffer goes back to the driver, who writes into it at once, while
+ * somebody may read it.
  */
 #include <rte_random.h>
 
 #include "mbuf_batch.h"
+#include "tail.h"
 #include "virtq_unit.h"
 
-#define RING	 256
-#define N_SLOTS	 32 /* of the driver: a buffer, and descriptors for one chain */
-#define PIECES	 (RING / N_SLOTS)
-#define LEN_MAX	 9000
-#define N_HELD	 64
-#define N_ROUNDS 30000
+#define N_SLOTS 32 /* of the driver: a buffer, and descriptors for one chain */
+#define PIECES	8
+#define LEN_MAX 9000
+#define N_HELD	64
+#define KEPT	256 /* bursts without tails after one that was kept */
 
 struct offer {
 	uint16_t slot;
@@ -25,6 +26,7 @@ struct offer {
 struct mix {
 	struct unit u;
 	bool busy[N_SLOTS];
+	uint32_t n_slots, pieces;
 	struct offer offers[65536]; /* by index, as completions */
 	uint16_t n_offered, n_pulled, n_back;
 	struct {
@@ -32,7 +34,7 @@ struct mix {
 		struct offer offer;
 	} held[N_HELD];
 	uint32_t n_held;
-	uint64_t n_frames, n_lent, n_moves, n_scarce;
+	uint64_t n_frames, n_lent, n_moves, n_scarce, n_tails, n_kept;
 };
 
 /* One slot's buffer lies over the border of the regions. */
@@ -46,8 +48,8 @@ static void
 offer_one(struct mix *x)
 {
 	struct unit *u = &x->u;
-	uint32_t n = 1 + rte_rand_max(PIECES), seed = rte_rand_max(1 << 20), lens[PIECES];
-	uint16_t slot = rte_rand_max(N_SLOTS);
+	uint32_t n = 1 + rte_rand_max(x->pieces), seed = rte_rand_max(1 << 20), lens[PIECES];
+	uint16_t slot = rte_rand_max(x->n_slots);
 	uint64_t gpas[PIECES];
 	static const uint32_t maxs[] = { 50, 128, 300, 1500, LEN_MAX - VIRTQ_FRAME_MIN };
 
@@ -61,7 +63,7 @@ offer_one(struct mix *x)
 	len += unit_hdr_len(u);
 	unit_cut(gpa, len, rte_rand_max(2) * (1 + rte_rand_max(13)), n, gpas, lens);
 	u->brk = A_GPA + 0x100000 + slot * 0x400; /* of its table */
-	unit_offer_chain(u, slot * PIECES, gpas, lens, n, 0,
+	unit_offer_chain(u, slot * x->pieces, gpas, lens, n, 0,
 		(u->params.features & F_INDIRECT_DESC) && rte_rand_max(2));
 	x->busy[slot] = true;
 	x->offers[x->n_offered++] = (struct offer){ slot, len - unit_hdr_len(u), seed };
@@ -77,7 +79,7 @@ take_back(struct mix *x)
 	for (; x->n_back != used; x->n_back++) {
 		const struct offer *o = &x->offers[x->n_back];
 		if (!(u->params.features & F_IN_ORDER))
-			assert_int_equal(unit_used_id(u, x->n_back), o->slot * PIECES);
+			assert_int_equal(unit_used_id(u, x->n_back), o->slot * x->pieces);
 		for (uint32_t i = 0; i < o->len; i += 7)
 			*unit_at(u->gen, slot_gpa(x, o->slot, o->seed) + unit_hdr_len(u) + i) ^=
 				0xff;
@@ -98,15 +100,37 @@ squeeze(struct rte_mempool *pool, void **taken)
 }
 
 static void
+assert_tail(const struct rte_mbuf *m, const struct offer *o)
+{
+	assert_int_equal(m->pkt_len, o->len);
+	for (uint32_t i = 0; i < o->len; i++)
+		if ((i < m->data_len ? rte_pktmbuf_mtod(m, uint8_t *)[i]
+				     : tail_get(m)[i - m->data_len]) != unit_byte(o->seed, i))
+			fail_msg("tail of a frame of %u bytes differs at byte %u", o->len, i);
+}
+
+static void
 pull_some(struct mix *x)
 {
 	static void *small[4096], *loan[4096];
 	uint32_t n_small = squeeze(unit_small, small), n_loan = squeeze(unit_loan, loan);
 	uint16_t n = unit_pull(&x->u, 1 + rte_rand_max(32));
+	const bool keeps = rte_rand_max(16) == 0;
 
+	/* What has come back the driver may write into while the burst is looked at. */
+	take_back(x);
+	if (keeps)
+		virtq_keep_burst(x->u.q, x->u.pkts, n);
+	x->n_kept += keeps && x->u.q->n_without == KEPT;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = x->u.pkts[i];
 		const struct offer *o = &x->offers[x->n_pulled++];
+		if (tail_has(m)) {
+			x->n_tails++;
+			assert_tail(m, o);
+			rte_pktmbuf_free(m);
+			continue;
+		}
 		unit_assert_frame(m, o->len, o->seed);
 		x->n_lent += m->nb_segs > 1 && RTE_MBUF_HAS_EXTBUF(m->next);
 		x->held[x->n_held].m = m;
@@ -179,17 +203,30 @@ move(struct mix *x)
 	x->n_moves++;
 }
 
+struct mix_kind {
+	uint64_t features;
+	uint16_t copybreak, loan_cap;
+	uint16_t size[2]; /* split, packed */
+	uint16_t n_slots, pieces;
+	bool tails;
+	uint32_t n_rounds;
+};
+
 static void
-mix_of(uint64_t features, uint16_t copybreak, uint16_t loan_cap)
+mix_of(const struct mix_kind *kind)
 {
 	struct mix *x = calloc(1, sizeof(*x));
 
 	assert_non_null(x);
-	unit_prepare(&x->u, VIRTQ_PULL, RING, F_VERSION_1 | features);
-	x->u.params.copybreak = copybreak;
-	x->u.params.loan_cap = loan_cap;
+	assert_true(kind->n_slots <= N_SLOTS && kind->pieces <= PIECES);
+	x->n_slots = kind->n_slots;
+	x->pieces = kind->pieces;
+	unit_prepare(&x->u, VIRTQ_PULL, kind->size[unit_packed], F_VERSION_1 | kind->features);
+	x->u.params.copybreak = kind->copybreak;
+	x->u.params.loan_cap = kind->loan_cap;
+	x->u.params.tails = kind->tails;
 	unit_start(&x->u);
-	for (int round = 0; round < N_ROUNDS; round++) {
+	for (uint32_t round = 0; round < kind->n_rounds; round++) {
 		for (uint32_t n = rte_rand_max(12); n > 0; n--)
 			offer_one(x);
 		pull_some(x);
@@ -214,8 +251,9 @@ mix_of(uint64_t features, uint16_t copybreak, uint16_t loan_cap)
 	assert_int_equal(x->n_back, x->n_offered);
 	assert_int_equal(unit_drops_all(&x->u), 0);
 	/* All of it happened, or the test shows nothing. */
-	assert_true(x->n_frames > N_ROUNDS && x->n_moves > 10 && x->n_scarce > 1000);
-	assert_true(loan_cap == 0 || x->n_lent > 1000);
+	assert_true(x->n_frames > kind->n_rounds / 4 && x->n_moves > 10 && x->n_scarce > 1000);
+	assert_true(x->n_lent > 100);
+	assert_true(!kind->tails || (x->n_tails > 100 && x->n_kept > 0));
 	virtq_reap(x->u.q);
 	unit_close(&x->u);
 	free(x);
@@ -224,14 +262,23 @@ mix_of(uint64_t features, uint16_t copybreak, uint16_t loan_cap)
 static void
 frames_of_all_kinds_come_whole_and_their_buffers_go_back_in_time(void **state)
 {
-	static const uint64_t features[] = { 0, F_INDIRECT_DESC, F_INDIRECT_DESC | F_IN_ORDER };
-	static const uint16_t caps[] = { 64, 3, 17 }, copybreaks[] = { 0, 256, 200 };
+	static const struct mix_kind kinds[] = {
+		{ 0, 0, 64, { 256, 256 }, 32, 8, false, 30000 },
+		{ F_INDIRECT_DESC, 256, 3, { 256, 256 }, 32, 8, false, 30000 },
+		{ F_INDIRECT_DESC | F_IN_ORDER, 200, 17, { 256, 256 }, 32, 8, false, 30000 },
+		{ F_INDIRECT_DESC, 0, 64, { 256, 257 }, 32, 8, true, 30000 },
+		{ F_INDIRECT_DESC | F_IN_ORDER, 0, 5, { 64, 33 }, 11, 3, true, 20000 },
+		{ F_INDIRECT_DESC, 200, 64, { 32, 31 }, 31, 1, true, 20000 },
+		{ F_INDIRECT_DESC, 0, 64, { 4, 3 }, 3, 1, true, 20000 },
+		{ F_IN_ORDER, 0, 64, { 2, 2 }, 1, 2, true, 20000 },
+		{ 0, 0, 1, { 1, 1 }, 1, 1, true, 20000 },
+	};
 	uint64_t seed = rte_rand();
 
 	print_message("seed %#lx\n", (unsigned long)seed);
 	rte_srand(seed);
-	for (uint32_t i = 0; i < RTE_DIM(features); i++)
-		mix_of(features[i], copybreaks[i], caps[i]);
+	for (uint32_t i = 0; i < RTE_DIM(kinds); i++)
+		mix_of(&kinds[i]);
 }
 
 int
