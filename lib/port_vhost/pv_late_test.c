@@ -150,6 +150,7 @@ every_completion_is_signalled_and_no_worker_is_held_up(void **state)
 	become_late();
 	for (int i = 0; i < 20; i++) {
 		settle();
+		unit.pv->late.until_ms = UINT64_MAX; /* however long the machine pauses */
 		complete();
 		/* The thread does it, when control has told it to. */
 		assert_int_equal(signals(), 0);
