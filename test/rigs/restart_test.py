@@ -105,10 +105,14 @@ def capacity(switch, sender, stopped, name):
                     break
         finally:
             os.kill(stopped.child.pid, signal.SIGCONT)
-        assert after["drops"] > before["drops"], "the ring was not filled"
+        if after["drops"] <= before["drops"]:
+            # Who has stopped answers no ARP, and to a forgotten address nothing is sent.
+            sender.sh(f"/usr/bin/ping -n -q -c 1 -W 10 {stopped.address}")
+            continue
         most = max(most, after["tx_frames"] - before["tx_frames"])
         if most == RING:
             break
+    assert most > 0, "the ring was never filled"
     return most
 
 
